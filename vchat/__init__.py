@@ -1,0 +1,1 @@
+"""V-Chat's rules: pure values and decisions, wire formats, and the ports the world plugs into."""

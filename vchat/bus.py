@@ -1,0 +1,29 @@
+"""The port between relay instances, and from functions to relays: one topic per room."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+
+class Bus(Protocol):
+    """Carries messages to every instance that listens to a room.
+
+    Delivery is at least once and unordered: a message may come twice, late, or after a newer one,
+    and none that was published before `listen` was entered need come. A listener that falls
+    `capacity` messages behind loses the oldest ones, never the bus; whoever needs them all finds
+    the gap by offset and reads the room's log. An instance does not hear itself.
+    """
+
+    async def publish(self, room_id: str, message: bytes) -> None:
+        """Send to every other instance that listens. Nobody listening is no error.
+
+        Raises Refused(UNAVAILABLE) when the bus cannot be reached within its deadline.
+        """
+
+    def listen(self, room_id: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Listen to a room while inside the block; leaving it removes all that was made for it.
+
+        Entering returns at once: the subscription may begin to deliver a little later.
+        """
+
+    async def close(self) -> None: ...

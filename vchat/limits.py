@@ -1,0 +1,75 @@
+"""Every number a client can run into, in one table.
+
+Lengths of text count Unicode code points; sizes are bytes.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A token bucket: `burst` at once, then `per_s` each second."""
+
+    burst: int
+    per_s: float
+
+
+# HTTP
+BODY_BYTES = 64 * 1024
+NAME_LENGTH = 40
+ROOM_NAME_LENGTH = 80
+DESCRIPTION_LENGTH = 500
+ROOM_CAPACITY = 500
+ROOM_CAPACITY_DEFAULT = 20
+PAGE_DEFAULT = 20
+PAGE_MAX = 100
+TOKEN_BYTES = 8192
+ROOM_LIFE_S = 30 * 24 * 3600
+"""A room nobody ended expires this long after it was made."""
+
+# Tokens
+ACCESS_TOKEN_S = 15 * 60
+REFRESH_TOKEN_S = 30 * 24 * 3600
+TICKET_S = 60
+CLOCK_LEEWAY_S = 5
+INVITE_S = 7 * 24 * 3600
+
+# A connection
+HELLO_S = 5.0
+PING_MS = 22_000
+PONG_S = 10.0
+FRAME_BYTES = 16 * 1024
+POSE_BYTES = 512
+TEXT_LENGTH = 2000
+MESSAGE_ID_LENGTH = 64
+SIGNAL_NAME_LENGTH = 64
+SIGNAL_BYTES = 4 * 1024
+CHAT = Rate(burst=40, per_s=5)
+SIGNAL = Rate(burst=40, per_s=20)
+CONTROL = Rate(burst=20, per_s=2)
+"""Everything else a client may send as text: refresh, pong, what it makes up."""
+POSE_HZ = 30
+POSE = Rate(burst=60, per_s=POSE_HZ * 1.5)
+TICK_HZ = 20
+STRIKES = 100
+"""Refused for speed this often within a minute, a client is closed with too-fast."""
+INBOX = 64
+"""Text frames of one client waiting for the relay; the next one means too-fast."""
+WRITE_BUFFER_BYTES = 256 * 1024
+"""Bytes one client may leave unread before events stop queueing and it is closed as slow."""
+SESSION_S = 60 * 60
+"""How long a session may go on without a refresh; Cloud Run ends every request at that age."""
+
+# A room
+HISTORY = 50
+LOG_EVENTS = 2000
+LOG_S = 24 * 3600
+DEDUPE_S = 15 * 60
+SEAT_HOLD_S = 15.0
+"""A lost socket's seat is kept this long."""
+LEASE_S = 11.0
+RENEW_S = 3.0
+"""A relay renews its seats this often; a dead relay's people are gone after LEASE_S + RENEW_S."""
+RESUME_S = 10 * 60
+RESUME_GRACE_S = 30
+"""A used resume token works once more for this long, in case its welcome was lost."""

@@ -1,0 +1,191 @@
+"""The port to what is volatile and shared: who sits where, the event log, used tickets, bans.
+
+Nothing here must survive a power cut; all of it must agree between instances while it lives. The
+times are the adapter's own single clock, so that relays whose clocks differ still agree.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from vchat.events import Event
+from vchat.limits import Rate
+from vchat.model import Avatar, Member, Room
+from vchat.policy import Role
+
+
+class Reason(StrEnum):
+    """Why someone left."""
+
+    LEFT = "left"
+    LOST = "lost"
+    KICKED = "kicked"
+    BANNED = "banned"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Someone who wants a seat: what a ticket, or an earlier session, says of the person."""
+
+    user_id: str
+    name: str
+    role: Role
+    avatar: Avatar | None
+    admitted: bool
+    """Whether the person may enter a locked room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a room's log: the epoch names the log, the offset its last event known."""
+
+    epoch: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seated:
+    """A seat taken, and the room as it was in that very step.
+
+    `generation` fences: whatever an earlier holder of the seat still does is ignored. `events` are
+    those that this step added to the log. `replaced` is the session that sat here before, if any.
+    """
+
+    seat: int
+    generation: int
+    head: Position
+    room: Room
+    members: tuple[Member, ...]
+    history: tuple[Event, ...]
+    events: tuple[Event, ...]
+    replaced: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where an event stands in the log; `fresh` is False when its id was seen before."""
+
+    at: Position
+    time: int
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a relay learns when it renews its seats in a room.
+
+    `gone` are user ids whose seat is no longer this instance's; `events` what the step added (the
+    lost who were swept out); `others` whether another live instance hosts the room.
+    """
+
+    head: Position
+    gone: tuple[str, ...]
+    events: tuple[Event, ...]
+    others: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resumable:
+    """What a resume token stands for."""
+
+    room_id: str
+    session: str
+    guest: Guest
+    expires_at: int
+    """When the session must have been refreshed, in milliseconds since the epoch."""
+
+
+class State(Protocol):
+    """The shared volatile state. Every method is one atomic step.
+
+    When the state cannot be reached within its deadline, every method raises
+    Refused(UNAVAILABLE): callers refuse what needs it and keep going without.
+    """
+
+    # Rooms
+    async def show_room(self, room: Room) -> None:
+        """Let relays see the room as it is stored. Called whenever a ticket to it is made."""
+
+    async def change_room(self, room: Room, body: bytes) -> tuple[Position, Event] | None:
+        """Show a changed room and log the event that tells; None when nobody is inside."""
+
+    async def end_room(self, room: Room, body: bytes) -> tuple[Position, Event]:
+        """Show an ended room, log its last event and empty it."""
+
+    async def occupancy(self, room_ids: Sequence[str]) -> dict[str, int]:
+        """How many people hold a seat in each of these rooms."""
+
+    async def members(self, room_id: str) -> tuple[Member, ...]: ...
+
+    # Seats
+    async def sit(
+        self, room_id: str, guest: Guest, *, session: str, instance: str, resume: bool
+    ) -> Seated:
+        """Take a seat in the room, or the seat that this person holds already.
+
+        With `resume` the seat must still be this session's, or free. Raises Refused with
+        SESSION_UNKNOWN (the room is not shown), ROOM_ENDED, BANNED, REPLACED, ROOM_LOCKED,
+        ROOM_FULL, judged in this order.
+        """
+
+    async def lose(self, room_id: str, user_id: str, generation: int) -> None:
+        """The socket went away: keep the seat for SEAT_HOLD_S. Ignored for an older generation."""
+
+    async def leave(
+        self, room_id: str, user_id: str, generation: int | None, reason: Reason
+    ) -> tuple[Position, Event] | None:
+        """Give up the seat and log that; None when it is not held by this generation.
+
+        `generation` None means whoever holds it: for removals from outside.
+        """
+
+    async def amend(
+        self, room_id: str, user_id: str, changes: Mapping[str, Any]
+    ) -> tuple[Position, Event] | None:
+        """Change a member's name, role, avatar, muted or away (JSON values) and log that; None if
+        the person has no seat or nothing changes."""
+
+    async def renew(
+        self, room_id: str, instance: str, seats: Mapping[str, int], *, hosting: bool
+    ) -> Renewal:
+        """Renew these seats (generation by user id) and the instance's lease on the room, or give
+        that lease up when no longer `hosting`; sweep out everyone whose lease ran out."""
+
+    # Events
+    async def append(
+        self, room_id: str, user_id: str, message_id: str, body: bytes, *, chat: bool
+    ) -> Appended:
+        """Number and store an event, once for each (user, message id) in DEDUPE_S."""
+
+    async def read(self, room_id: str, after: Position, limit: int) -> tuple[Event, ...] | None:
+        """Up to `limit` events after a position; None when the log does not reach back, or is
+        another one."""
+
+    async def head(self, room_id: str) -> Position | None: ...
+
+    # Tokens
+    async def burn(self, jti: str, life_s: int) -> bool:
+        """Use up a ticket; False when it was used before."""
+
+    async def save_resume(self, token_hash: str, what: Resumable) -> None:
+        """Keep what a resume token stands for, for RESUME_S after its last `renew_resume`."""
+
+    async def find_resume(self, token_hash: str) -> Resumable | None: ...
+
+    async def retire_resume(self, token_hash: str) -> None:
+        """Let a used resume token work for RESUME_GRACE_S more."""
+
+    # Bans and rates
+    async def ban(self, room_id: str, user_id: str, until_ms: int | None) -> None:
+        """Ban a person from a room, for ever or until a time."""
+
+    async def unban(self, room_id: str, user_id: str) -> None: ...
+
+    async def banned(self, room_id: str, user_id: str) -> bool: ...
+
+    async def spend(self, what: str, rate: Rate) -> int:
+        """Take one from the bucket named `what`; 0, or the milliseconds until there is one."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,126 @@
+"""The port to what must last: accounts, rooms, invites and refresh tokens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from vchat.model import Account, Identity, Invite, Room
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One sign-in: the refresh tokens that came out of each other.
+
+    Only the hash of the newest token is kept; `expires_at` is in seconds since the epoch.
+    """
+
+    id: str
+    account_id: str
+    token_hash: str
+    expires_at: int
+
+
+class Rotation(Enum):
+    """What came of presenting a refresh token."""
+
+    ROTATED = "rotated"
+    REUSED = "reused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPage:
+    """Some rooms, newest first, and the cursor of the next page, if there is one."""
+
+    rooms: tuple[Room, ...]
+    next_cursor: str | None
+
+
+class Store(Protocol):
+    """Keeps accounts, rooms, invites and refresh tokens.
+
+    Every method is atomic and durable when it returns. What has expired is as good as gone: it is
+    judged on reading with the `now` given, never by when a clean-up ran. An unreachable store
+    raises Refused(UNAVAILABLE).
+    """
+
+    async def add_account(self, account: Account) -> None:
+        """Add a new account. Its id is fresh; a taken one raises Refused(CONFLICT)."""
+
+    async def account(self, account_id: str) -> Account | None: ...
+
+    async def change_account(
+        self, account_id: str, change: Callable[[Account], Account]
+    ) -> Account | None:
+        """Replace an account by `change(it)` as one step; None when there is none.
+
+        `change` may run several times, must be pure, and may raise to leave all as it was.
+        Identities are not changed this way.
+        """
+
+    async def delete_account(self, account_id: str) -> None:
+        """Remove an account with its identities, refresh tokens and invites. Idempotent."""
+
+    async def account_of(self, identity: Identity) -> Account | None:
+        """The one account that this identity belongs to."""
+
+    async def link_identity(self, account_id: str, identity: Identity) -> Account | None:
+        """Give an identity to an account, as one step; None when there is no such account.
+
+        Raises Refused(CONFLICT) when it belongs to another account. Again is no error.
+        """
+
+    async def unlink_identity(self, account_id: str, provider: str) -> Account | None:
+        """Take all identities of a provider from an account. Idempotent."""
+
+    async def add_room(self, room: Room) -> None:
+        """Add a new room. Its id is fresh; a taken one raises Refused(CONFLICT)."""
+
+    async def room(self, room_id: str) -> Room | None: ...
+
+    async def change_room(self, room_id: str, change: Callable[[Room], Room]) -> Room | None:
+        """Replace a room by `change(it)` as one step, like `change_account`."""
+
+    async def public_rooms(
+        self, *, query: str, limit: int, cursor: str | None, now: str
+    ) -> RoomPage:
+        """Open public rooms that have not expired, newest first.
+
+        `query` keeps those whose name contains it, whatever the case; "" keeps all. A cursor stays
+        good while rooms come and go: no room is shown twice, none that stays is left out. A cursor
+        that we did not make raises Refused(INVALID_REQUEST).
+        """
+
+    async def rooms_of(self, account_id: str, *, now: str) -> tuple[Room, ...]:
+        """The open rooms this account owns, newest first."""
+
+    async def add_invite(self, invite: Invite) -> None: ...
+
+    async def invites(self, room_id: str, *, now: str) -> tuple[Invite, ...]:
+        """The invites to a room that have not expired."""
+
+    async def revoke_invite(self, room_id: str, invite_id: str) -> bool:
+        """Remove an invite; False when the room has no such invite."""
+
+    async def add_family(self, family: Family) -> None: ...
+
+    async def rotate(
+        self, family_id: str, *, old_hash: str, new_hash: str, now: int, expires_at: int
+    ) -> tuple[Rotation, str | None]:
+        """Exchange a refresh token for the next, as one step; with the account's id if ROTATED.
+
+        An older token of the family is REUSED and ends the family. Of two callers with the same
+        token, one is ROTATED and the other REUSED.
+        """
+
+    async def end_family(self, family_id: str) -> None:
+        """Sign out: the family's token is no longer good. Idempotent."""
+
+    async def end_families(self, account_id: str) -> None:
+        """Sign an account out everywhere. Idempotent."""
+
+    async def sweep(self, *, now: int) -> dict[str, int]:
+        """Remove what has expired; how many of each: `rooms`, `invites`, `families`."""
+
+    async def close(self) -> None: ...
