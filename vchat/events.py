@@ -1,4 +1,4 @@
-"""Events: what happened in a room, numbered. One serialization serves log, bus and every browser."""
+"""Events: what happened in a room, numbered; serialized once for log, bus and every browser."""
 
 from dataclasses import dataclass
 from typing import Any
