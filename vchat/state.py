@@ -49,15 +49,16 @@ class Position:
 class Seated:
     """A seat taken, and the room as it was in that very step.
 
-    `generation` fences: whatever an earlier holder of the seat still does is ignored. `events` are
-    those that this step added to the log. `replaced` is the session that sat here before, if any.
+    `generation` fences: whatever an earlier holder of the seat still does is ignored. `members` are
+    JSON objects, passed on without being read. `events` are those that this step added to the log.
+    `replaced` is the session that sat here before, if any.
     """
 
-    seat: int
+    me: Member
     generation: int
     head: Position
     room: Room
-    members: tuple[Member, ...]
+    members: tuple[bytes, ...]
     history: tuple[Event, ...]
     events: tuple[Event, ...]
     replaced: str | None
@@ -170,7 +171,10 @@ class State(Protocol):
         """Use up a ticket; False when it was used before."""
 
     async def save_resume(self, token_hash: str, what: Resumable) -> None:
-        """Keep what a resume token stands for, for RESUME_S after its last `renew_resume`."""
+        """Keep what a resume token stands for, for RESUME_S."""
+
+    async def keep_resumes(self, token_hashes: Sequence[str]) -> None:
+        """Keep these tokens, whose sessions are alive, for another RESUME_S."""
 
     async def find_resume(self, token_hash: str) -> Resumable | None: ...
 

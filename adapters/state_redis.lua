@@ -1,0 +1,326 @@
+-- A room's shared state, one atomic step a call.
+--
+-- KEYS[1]  the prefix of all the room's keys (with a hash tag, so they share a cluster slot)
+-- ARGV     operation, time in ms ('' for this server's own clock), a fresh epoch, arguments …
+--
+-- prefix ..
+--   room       hash    json, capacity, locked, ended: the room as the functions last showed it
+--   meta       hash    epoch, head (last offset), seat and generation counters
+--   members    hash    user -> "seat|generation|session|instance|card"; a card is JSON without seat
+--   leases     zset    user -> when the seat is lost unless renewed
+--   taken      set     seat numbers in use
+--   lost       hash    user -> "session|card" of those swept out, who may still resume
+--   lost-at    zset    user -> when
+--   log        stream  offset-0 -> t (ms), b (body)
+--   chat       list    "offset|t|body" of the last chat events
+--   instances  zset    relay instance -> when its lease on the room ends
+--   bans       hash    user -> "until|reason"; until 0 means for ever
+--   id:*       string  "offset|t" of an event by sender and message id
+
+local LOG_EVENTS, HISTORY, KEEP_MS, LOST_MS, COOL_OFF_MS = @LOG_EVENTS@, @HISTORY@, @KEEP_MS@, @LOST_MS@, @COOL_OFF_MS@
+local call = redis.call
+local now = tonumber(ARGV[2])
+if not now then
+  local time = call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function key(name) return KEYS[1] .. name end
+local function int(number) return string.format('%.0f', number) end
+local added = {}
+
+local function epoch()
+  call('HSETNX', key('meta'), 'epoch', ARGV[3])
+  return call('HGET', key('meta'), 'epoch')
+end
+
+local function head() return tonumber(call('HGET', key('meta'), 'head') or 0) end
+
+local function log(body, is_chat)
+  local offset = call('HINCRBY', key('meta'), 'head', 1)
+  call('XADD', key('log'), 'MAXLEN', '=', LOG_EVENTS, int(offset) .. '-0', 't', int(now), 'b', body)
+  if is_chat then
+    call('RPUSH', key('chat'), int(offset) .. '|' .. int(now) .. '|' .. body)
+    call('LTRIM', key('chat'), -HISTORY, -1)
+  end
+  added[#added + 1] = { offset, now, body }
+  return offset
+end
+
+local function record(user)
+  local value = call('HGET', key('members'), user)
+  if not value then return nil end
+  local seat, generation, session, instance, card = string.match(value, '^(%d+)|(%d+)|([^|]*)|([^|]*)|(.*)$')
+  return { seat = seat, generation = generation, session = session, instance = instance, card = card }
+end
+
+local function keep(user, r)
+  call('HSET', key('members'), user,
+    r.seat .. '|' .. r.generation .. '|' .. r.session .. '|' .. r.instance .. '|' .. r.card)
+end
+
+local function forget_lost(user)
+  call('HDEL', key('lost'), user)
+  call('ZREM', key('lost-at'), user)
+end
+
+local function stand(user, r, reason)
+  call('HDEL', key('members'), user)
+  call('ZREM', key('leases'), user)
+  call('SREM', key('taken'), r.seat)
+  if reason == 'lost' then
+    call('HSET', key('lost'), user, r.session .. '|' .. r.card)
+    call('ZADD', key('lost-at'), int(now), user)
+  else
+    forget_lost(user)
+  end
+  log('{"type":"left","seat":' .. r.seat .. ',"userId":' .. cjson.encode(user) .. ',"reason":"' .. reason .. '"}')
+end
+
+local function sweep()
+  for _, user in ipairs(call('ZRANGEBYSCORE', key('leases'), '-inf', int(now))) do
+    local r = record(user)
+    if r then stand(user, r, 'lost') else call('ZREM', key('leases'), user) end
+  end
+  for _, user in ipairs(call('ZRANGEBYSCORE', key('lost-at'), '-inf', int(now - LOST_MS))) do
+    forget_lost(user)
+  end
+end
+
+local function touch()
+  for _, name in ipairs({ 'room', 'meta', 'members', 'leases', 'taken', 'lost', 'lost-at', 'log', 'chat', 'instances', 'bans' }) do
+    call('PEXPIRE', key(name), KEEP_MS)
+  end
+end
+
+local function ban_of(user)
+  local value = call('HGET', key('bans'), user)
+  if not value then return nil end
+  local until_ms, reason = string.match(value, '^(%d+)|(.*)$')
+  if until_ms ~= '0' and tonumber(until_ms) <= now then
+    call('HDEL', key('bans'), user)
+    return nil
+  end
+  return reason
+end
+
+local function show(json, capacity, locked, ended)
+  call('HSET', key('room'), 'json', json, 'capacity', capacity, 'locked', locked, 'ended', ended)
+  call('PEXPIRE', key('room'), KEEP_MS)
+end
+
+local function refused(code) return { 'refused', code } end
+
+local function same(a, b)
+  if type(a) == 'table' and type(b) == 'table' then return a.source == b.source and a.id == b.id end
+  return a == b
+end
+
+local ops = {}
+
+function ops.show(json, capacity, locked, ended)
+  show(json, capacity, locked, ended)
+  return { 'ok' }
+end
+
+function ops.change(json, capacity, locked, ended, body)
+  show(json, capacity, locked, ended)
+  sweep()
+  if call('ZCARD', key('leases')) == 0 then return { 'ok' } end
+  local at = epoch()
+  log(body)
+  return { 'ok', at, added }
+end
+
+function ops.close(json, capacity, body)
+  show(json, capacity, '0', '1')
+  local at = epoch()
+  log(body)
+  call('DEL', key('members'), key('leases'), key('taken'), key('lost'), key('lost-at'))
+  touch()
+  return { 'ok', at, added }
+end
+
+function ops.count() return call('ZCOUNT', key('leases'), '(' .. int(now), '+inf') end
+
+function ops.members()
+  local found = {}
+  for _, user in ipairs(call('ZRANGEBYSCORE', key('leases'), '(' .. int(now), '+inf')) do
+    local r = record(user)
+    if r then found[#found + 1] = '{"seat":' .. r.seat .. ',' .. string.sub(r.card, 2) end
+  end
+  return found
+end
+
+function ops.sit(user, session, instance, card, admitted, resume, lease)
+  local room = call('HMGET', key('room'), 'json', 'capacity', 'locked', 'ended')
+  if not room[1] then return refused('session-unknown') end
+  if room[4] == '1' then return refused('room-ended') end
+  local ban = ban_of(user)
+  if ban then return refused(ban) end
+  sweep()
+  local at = epoch()
+  local generation = int(call('HINCRBY', key('meta'), 'generation', 1))
+  local replaced = ''
+  local r = record(user)
+  if r then
+    if resume == '1' then
+      if r.session ~= session then return refused('replaced') end
+    else
+      if r.session ~= session then replaced = r.session end
+      local old, new = cjson.decode(r.card), cjson.decode(card)
+      local changes, changed = {}, false
+      for _, field in ipairs({ 'name', 'role', 'avatar' }) do
+        if not same(old[field], new[field]) then
+          old[field], changes[field], changed = new[field], new[field], true
+        end
+      end
+      if changed then
+        r.card = cjson.encode(old)
+        log('{"type":"member","seat":' .. r.seat .. ',"userId":' .. cjson.encode(user) .. ','
+          .. string.sub(cjson.encode(changes), 2))
+      end
+    end
+  else
+    if resume == '1' then
+      local was, left_card = string.match(call('HGET', key('lost'), user) or '', '^([^|]*)|(.*)$')
+      if was ~= session then return refused('session-unknown') end
+      card = left_card
+    end
+    if room[3] == '1' and admitted ~= '1' then return refused('room-locked') end
+    if call('ZCARD', key('leases')) >= tonumber(room[2]) then return refused('room-full') end
+    -- Counting up and around puts 65,536 joins between two owners of a number.
+    local seat
+    repeat
+      seat = int(call('HINCRBY', key('meta'), 'seat', 1) % 65536)
+    until call('SADD', key('taken'), seat) == 1
+    r = { seat = seat, card = card }
+    log('{"type":"joined","seat":' .. seat .. ',' .. string.sub(card, 2))
+  end
+  r.generation, r.session, r.instance = generation, session, instance
+  keep(user, r)
+  forget_lost(user)
+  call('ZADD', key('leases'), int(now + lease), user)
+  call('ZADD', key('instances'), int(now + lease), instance)
+  touch()
+  return { 'ok', at, head(), r.seat, generation, room[1], ops.members(), call('LRANGE', key('chat'), 0, -1),
+    added, replaced, r.card }
+end
+
+function ops.lose(user, generation, hold)
+  local r = record(user)
+  if r and r.generation == generation then call('ZADD', key('leases'), int(now + hold), user) end
+  return { 'ok' }
+end
+
+function ops.leave(user, generation, reason)
+  if reason == 'kicked' then
+    -- Long enough for every ticket already given out to die; a ban that stands stays.
+    if not ban_of(user) then call('HSET', key('bans'), user, int(now + COOL_OFF_MS) .. '|kicked') end
+    call('PEXPIRE', key('bans'), KEEP_MS)
+  end
+  if reason ~= 'lost' then forget_lost(user) end
+  local r = record(user)
+  if not r or (generation ~= '' and r.generation ~= generation) then return { 'ok' } end
+  local at = epoch()
+  stand(user, r, reason)
+  return { 'ok', at, added }
+end
+
+function ops.amend(user, changes)
+  local r = record(user)
+  if not r then return { 'ok' } end
+  local card, wanted, told, changed = cjson.decode(r.card), cjson.decode(changes), {}, false
+  for field, value in pairs(wanted) do
+    if not same(card[field], value) then
+      card[field], told[field], changed = value, value, true
+    end
+  end
+  if not changed then return { 'ok' } end
+  r.card = cjson.encode(card)
+  keep(user, r)
+  local at = epoch()
+  log('{"type":"member","seat":' .. r.seat .. ',"userId":' .. cjson.encode(user) .. ','
+    .. string.sub(cjson.encode(told), 2))
+  return { 'ok', at, added }
+end
+
+function ops.renew(instance, lease, hosting, ...)
+  local seats = { ... }
+  local gone = {}
+  for i = 1, #seats, 2 do
+    local r = record(seats[i])
+    if r and r.generation == seats[i + 1] then
+      call('ZADD', key('leases'), int(now + lease), seats[i])
+    else
+      gone[#gone + 1] = seats[i]
+    end
+  end
+  if hosting == '1' then
+    call('ZADD', key('instances'), int(now + lease), instance)
+  else
+    call('ZREM', key('instances'), instance)
+  end
+  call('ZREMRANGEBYSCORE', key('instances'), '-inf', int(now))
+  local at = epoch()
+  sweep()
+  touch()
+  local others = call('ZCARD', key('instances'))
+  if hosting == '1' then others = others - 1 end
+  return { 'ok', at, head(), gone, added, others }
+end
+
+function ops.append(user, id, keep_ms, body, is_chat)
+  if call('HEXISTS', key('members'), user) == 0 then return refused('session-unknown') end
+  local seen = key('id:' .. user .. ':' .. id)
+  local at = epoch()
+  local offset, time = string.match(call('GET', seen) or '', '^(%d+)|(%d+)$')
+  if offset then return { 'ok', at, tonumber(offset), tonumber(time), 0 } end
+  offset = log(body, is_chat == '1')
+  call('SET', seen, int(offset) .. '|' .. int(now), 'PX', keep_ms)
+  return { 'ok', at, offset, now, 1 }
+end
+
+function ops.read(of_epoch, after, limit)
+  after = tonumber(after)
+  if call('HGET', key('meta'), 'epoch') ~= of_epoch or after > head() then return { 'gone' } end
+  if after == head() then return { 'ok', {} } end
+  local first = call('XRANGE', key('log'), '-', '+', 'COUNT', 1)[1]
+  if not first or tonumber(string.match(first[1], '^%d+')) > after + 1 then return { 'gone' } end
+  local found = {}
+  for _, entry in ipairs(call('XRANGE', key('log'), int(after + 1) .. '-0', '+', 'COUNT', limit)) do
+    found[#found + 1] = { tonumber(string.match(entry[1], '^%d+')), tonumber(entry[2][2]), entry[2][4] }
+  end
+  return { 'ok', found }
+end
+
+function ops.head()
+  local at = call('HGET', key('meta'), 'epoch')
+  if not at then return { 'gone' } end
+  return { 'ok', at, head() }
+end
+
+function ops.ban(user, until_ms)
+  call('HSET', key('bans'), user, until_ms .. '|banned')
+  call('PEXPIRE', key('bans'), KEEP_MS)
+  return { 'ok' }
+end
+
+function ops.unban(user)
+  call('HDEL', key('bans'), user)
+  return { 'ok' }
+end
+
+function ops.banned(user) return ban_of(user) or '' end
+
+function ops.spend(burst, per_s)
+  burst, per_s = tonumber(burst), tonumber(per_s)
+  local tokens, at = unpack(call('HMGET', KEYS[1], 'tokens', 'at'))
+  tokens = math.min(burst, (tonumber(tokens) or burst) + math.max(0, now - (tonumber(at) or now)) * per_s / 1000)
+  local wait = 0
+  if tokens >= 1 then tokens = tokens - 1 else wait = math.ceil((1 - tokens) * 1000 / per_s) end
+  call('HSET', KEYS[1], 'tokens', tostring(tokens), 'at', int(now))
+  call('PEXPIRE', KEYS[1], math.ceil(burst * 1000 / per_s) + 1000)
+  return wait
+end
+
+return ops[ARGV[1]](unpack(ARGV, 4))

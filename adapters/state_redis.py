@@ -1,0 +1,279 @@
+"""The shared volatile state in Redis: every step on a room is one call of one Lua script.
+
+With a fakeredis client the same script runs inside the process, for a server with no services.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
+
+from vchat import limits
+from vchat.errors import Refused, Why
+from vchat.events import Event, member_card
+from vchat.ids import new_id
+from vchat.limits import Rate
+from vchat.model import Member, Room, RoomStatus
+from vchat.state import Appended, Guest, Position, Reason, Renewal, Resumable, Seated
+
+_DEADLINE_S = 2.0
+_RETRY_MS = 1000
+_KICK_COOL_OFF_S = limits.TICKET_S + limits.CLOCK_LEEWAY_S
+_WHY = {why.value.code: why for why in Why}
+_SCRIPT = (Path(__file__).parent / "state_redis.lua").read_text()
+for _name, _number in {
+    "LOG_EVENTS": limits.LOG_EVENTS,
+    "HISTORY": limits.HISTORY,
+    "KEEP_MS": limits.LOG_S * 1000,
+    "LOST_MS": limits.RESUME_S * 1000,
+    "COOL_OFF_MS": _KICK_COOL_OFF_S * 1000,
+}.items():
+    _SCRIPT = _SCRIPT.replace(f"@{_name}@", str(_number))
+
+T = TypeVar("T")
+_member = msgspec.json.Decoder(Member).decode
+_room = msgspec.json.Decoder(Room).decode
+_resumable = msgspec.json.Decoder(Resumable).decode
+
+
+def connect(url: str) -> "Redis":
+    """A client for a Redis URL (redis:// or rediss://); it connects when first used."""
+    return Redis.from_url(
+        url, socket_connect_timeout=1.0, socket_timeout=_DEADLINE_S, health_check_interval=30
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _events(rows: Sequence[Sequence[Any]]) -> tuple[Event, ...]:
+    return tuple(Event(int(offset), int(time), body) for offset, time, body in rows)
+
+
+def _seated_member(seat: bytes, card: bytes) -> Member:
+    return _member(b'{"seat":%b,%b' % (seat, card[1:]))
+
+
+class RedisState:
+    """vchat.state.State over a redis.asyncio client.
+
+    The clock is the Redis server's own, so relays whose clocks differ agree; `clock` (ms) replaces
+    it where a test turns the time.
+    """
+
+    def __init__(self, redis: "Redis", *, clock: Callable[[], int] | None = None) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._script: AsyncScript = redis.register_script(_SCRIPT)
+
+    async def _reach(self, call: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                return await call
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Refused(Why.UNAVAILABLE, retry_ms=_RETRY_MS) from error
+
+    def _run(self, key: str, op: str, *args: str | bytes | int, client: Any = None) -> Any:
+        now = "" if self._clock is None else self._clock()
+        return self._script(keys=[key], args=[op, now, new_id(), *args], client=client)
+
+    async def _room_step(self, room_id: str, op: str, *args: str | bytes | int) -> Any:
+        answer = await self._reach(self._run(_room_key(room_id), op, *args))
+        if isinstance(answer, list) and answer and answer[0] == b"refused":
+            raise Refused(_WHY[answer[1].decode()])
+        return answer
+
+    async def _logged(self, room_id: str, op: str, *args: str | bytes | int) -> Any:
+        answer = await self._room_step(room_id, op, *args)
+        if len(answer) == 1:
+            return None
+        (event,) = _events(answer[2])[-1:]
+        return Position(answer[1].decode(), event.offset), event
+
+    # Rooms
+
+    async def show_room(self, room: Room) -> None:
+        await self._room_step(room.id, "show", *_shown(room))
+
+    async def change_room(self, room: Room, body: bytes) -> tuple[Position, Event] | None:
+        logged: tuple[Position, Event] | None = await self._logged(
+            room.id, "change", *_shown(room), body
+        )
+        return logged
+
+    async def end_room(self, room: Room, body: bytes) -> tuple[Position, Event]:
+        logged: tuple[Position, Event] = await self._logged(
+            room.id, "close", msgspec.json.encode(room), room.capacity, body
+        )
+        return logged
+
+    async def occupancy(self, room_ids: Sequence[str]) -> dict[str, int]:
+        if not room_ids:
+            return {}
+        pipe = self._redis.pipeline(transaction=False)
+        for room_id in room_ids:
+            await self._run(_room_key(room_id), "count", client=pipe)
+        counts = await self._reach(pipe.execute())
+        return dict(zip(room_ids, counts, strict=True))
+
+    async def members(self, room_id: str) -> tuple[Member, ...]:
+        return tuple(_member(one) for one in await self._room_step(room_id, "members"))
+
+    # Seats
+
+    async def sit(
+        self, room_id: str, guest: Guest, *, session: str, instance: str, resume: bool
+    ) -> Seated:
+        card = member_card(
+            Member(
+                seat=0, user_id=guest.user_id, name=guest.name, role=guest.role, avatar=guest.avatar
+            )
+        )
+        (
+            _,
+            epoch,
+            head,
+            seat,
+            generation,
+            room,
+            members,
+            history,
+            added,
+            replaced,
+            mine,
+        ) = await self._room_step(
+            room_id,
+            "sit",
+            guest.user_id,
+            session,
+            instance,
+            card,
+            int(guest.admitted),
+            int(resume),
+            _ms(limits.LEASE_S),
+        )
+        return Seated(
+            me=_seated_member(seat, mine),
+            generation=int(generation),
+            head=Position(epoch.decode(), int(head)),
+            room=_room(room),
+            members=tuple(members),
+            history=_events([line.split(b"|", 2) for line in history]),
+            events=_events(added),
+            replaced=replaced.decode() or None,
+        )
+
+    async def lose(self, room_id: str, user_id: str, generation: int) -> None:
+        await self._room_step(room_id, "lose", user_id, generation, _ms(limits.SEAT_HOLD_S))
+
+    async def leave(
+        self, room_id: str, user_id: str, generation: int | None, reason: Reason
+    ) -> tuple[Position, Event] | None:
+        logged: tuple[Position, Event] | None = await self._logged(
+            room_id, "leave", user_id, "" if generation is None else generation, reason.value
+        )
+        return logged
+
+    async def amend(
+        self, room_id: str, user_id: str, changes: Mapping[str, Any]
+    ) -> tuple[Position, Event] | None:
+        logged: tuple[Position, Event] | None = await self._logged(
+            room_id, "amend", user_id, msgspec.json.encode(changes)
+        )
+        return logged
+
+    async def renew(
+        self, room_id: str, instance: str, seats: Mapping[str, int], *, hosting: bool
+    ) -> Renewal:
+        pairs = [part for seat in seats.items() for part in seat]
+        (_, epoch, head, gone, added, others) = await self._room_step(
+            room_id, "renew", instance, _ms(limits.LEASE_S), int(hosting), *pairs
+        )
+        return Renewal(
+            head=Position(epoch.decode(), int(head)),
+            gone=tuple(user.decode() for user in gone),
+            events=_events(added),
+            others=others > 0,
+        )
+
+    # Events
+
+    async def append(
+        self, room_id: str, user_id: str, message_id: str, body: bytes, *, chat: bool
+    ) -> Appended:
+        (_, epoch, offset, time, fresh) = await self._room_step(
+            room_id, "append", user_id, message_id, _ms(limits.DEDUPE_S), body, int(chat)
+        )
+        return Appended(Position(epoch.decode(), int(offset)), int(time), fresh == 1)
+
+    async def read(self, room_id: str, after: Position, limit: int) -> tuple[Event, ...] | None:
+        answer = await self._room_step(room_id, "read", after.epoch, after.offset, limit)
+        return None if answer[0] == b"gone" else _events(answer[1])
+
+    async def head(self, room_id: str) -> Position | None:
+        answer = await self._room_step(room_id, "head")
+        return None if answer[0] == b"gone" else Position(answer[1].decode(), int(answer[2]))
+
+    # Tokens
+
+    async def burn(self, jti: str, life_s: int) -> bool:
+        used = self._redis.set(f"vchat:ticket:{jti}", b"", nx=True, ex=life_s)
+        return await self._reach(used) is not None
+
+    async def save_resume(self, token_hash: str, what: Resumable) -> None:
+        value = msgspec.json.encode(what)
+        await self._reach(self._redis.set(_resume_key(token_hash), value, ex=limits.RESUME_S))
+
+    async def find_resume(self, token_hash: str) -> Resumable | None:
+        value = await self._reach(self._redis.get(_resume_key(token_hash)))
+        return None if value is None else _resumable(value)
+
+    async def retire_resume(self, token_hash: str) -> None:
+        # LT: a token presented again and again is not kept alive by that.
+        key = _resume_key(token_hash)
+        await self._reach(self._redis.expire(key, limits.RESUME_GRACE_S, lt=True))
+
+    async def keep_resumes(self, token_hashes: Sequence[str]) -> None:
+        if not token_hashes:
+            return
+        pipe = self._redis.pipeline(transaction=False)
+        for token_hash in token_hashes:
+            pipe.expire(_resume_key(token_hash), limits.RESUME_S)
+        await self._reach(pipe.execute())
+
+    # Bans and rates
+
+    async def ban(self, room_id: str, user_id: str, until_ms: int | None) -> None:
+        await self._room_step(room_id, "ban", user_id, until_ms or 0)
+
+    async def unban(self, room_id: str, user_id: str) -> None:
+        await self._room_step(room_id, "unban", user_id)
+
+    async def banned(self, room_id: str, user_id: str) -> bool:
+        return bool(await self._room_step(room_id, "banned", user_id))
+
+    async def spend(self, what: str, rate: Rate) -> int:
+        answer = self._run(f"vchat:rate:{what}", "spend", rate.burst, str(rate.per_s))
+        return int(await self._reach(answer))
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+
+def _room_key(room_id: str) -> str:
+    return f"vchat:{{{room_id}}}:"
+
+
+def _resume_key(token_hash: str) -> str:
+    return f"vchat:resume:{token_hash}"
+
+
+def _shown(room: Room) -> tuple[bytes, int, int, int]:
+    ended = room.status is RoomStatus.ENDED
+    return msgspec.json.encode(room), room.capacity, int(room.locked), int(ended)

@@ -1,0 +1,50 @@
+"""Fixtures that several suites share."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from fakeredis import FakeAsyncRedis
+from redis.asyncio import Redis
+
+from adapters.state_redis import RedisState
+from tests.components import redis_server
+
+
+class ManualClock:
+    """Milliseconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+    def pass_s(self, seconds: float) -> None:
+        self.now += round(seconds * 1000)
+
+
+@pytest.fixture(scope="session", name="redis_port")
+def _redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as port:
+        yield port
+
+
+@pytest.fixture(name="clock")
+def _clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=["fakeredis", "redis-server"], name="redis")
+async def _redis(request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
+    if request.param == "fakeredis":
+        client = FakeAsyncRedis()
+    else:
+        client = Redis(host="127.0.0.1", port=request.getfixturevalue("redis_port"))
+        await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture(name="state")
+def _state(redis: Redis, clock: ManualClock) -> RedisState:
+    return RedisState(redis, clock=clock)

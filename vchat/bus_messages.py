@@ -1,0 +1,57 @@
+"""What instances tell each other about a room, as bytes on the bus.
+
+MessagePack arrays tagged with a kind. A kind that is unknown here comes from a newer version or a
+stranger: decoding raises ValueError, and the listener counts and drops it.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from vchat.events import Event
+
+
+class Events(msgspec.Struct, frozen=True, array_like=True, tag="events"):
+    """Events that were just stored: (offset, time in ms, JSON body) each."""
+
+    epoch: str
+    events: tuple[tuple[int, int, bytes], ...]
+
+    def unpacked(self) -> tuple[Event, ...]:
+        return tuple(Event(*event) for event in self.events)
+
+
+class Poses(msgspec.Struct, frozen=True, array_like=True, tag="poses"):
+    """What changed in one tick of another instance, as (seat, seq, body) each."""
+
+    poses: tuple[tuple[int, int, bytes], ...]
+
+
+class PosesWanted(msgspec.Struct, frozen=True, array_like=True, tag="poses-wanted"):
+    """An instance that just joined the room asks everyone for all poses they hold."""
+
+
+class Replaced(msgspec.Struct, frozen=True, array_like=True, tag="replaced"):
+    """A newer session took this person's seat over; whoever holds an older generation lets go."""
+
+    user_id: str
+    generation: int
+
+
+BusMessage = Events | Poses | PosesWanted | Replaced
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[BusMessage] = msgspec.msgpack.Decoder(BusMessage)
+
+
+def encode_events(epoch: str, events: Sequence[Event]) -> bytes:
+    return _encoder.encode(Events(epoch, tuple((e.offset, e.time, e.body) for e in events)))
+
+
+def encode(message: BusMessage) -> bytes:
+    return _encoder.encode(message)
+
+
+def decode(message: bytes) -> BusMessage:
+    """Raises ValueError for anything that is not one of ours."""
+    return _decoder.decode(message)
