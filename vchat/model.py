@@ -62,6 +62,20 @@ class Room(Value, frozen=True, kw_only=True):
     expires_at: str
 
 
+class Standing(Value, frozen=True, kw_only=True):
+    """What a room remembers of a person, present or not: a role given, a ban. Never shown.
+
+    The owner's role is not among them: `Room.owner_id` says it.
+    """
+
+    room_id: str
+    account_id: str
+    role: Role | None = None
+    banned: bool = False
+    banned_until: str | None = None
+    """None means for ever, while `banned`."""
+
+
 class Invite(Value, frozen=True, kw_only=True):
     """A way into a private or locked room. The secret itself is not stored, only its hash."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from vchat.model import Account, Identity, Invite, Room
+from vchat.model import Account, Identity, Invite, Room, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class RoomPage:
 
 
 class Store(Protocol):
-    """Keeps accounts, rooms, invites and refresh tokens.
+    """Keeps accounts, rooms, standings, invites and refresh tokens.
 
     Every method is atomic and durable when it returns. What has expired is as good as gone: it is
     judged on reading with the `now` given, never by when a clean-up ran. An unreachable store
@@ -60,7 +60,8 @@ class Store(Protocol):
         """
 
     async def delete_account(self, account_id: str) -> None:
-        """Remove an account with its identities, refresh tokens and invites. Idempotent."""
+        """Remove an account with its identities, refresh tokens, standings and the invites it
+        made. Idempotent."""
 
     async def account_of(self, identity: Identity) -> Account | None:
         """The one account that this identity belongs to."""
@@ -95,6 +96,15 @@ class Store(Protocol):
     async def rooms_of(self, account_id: str, *, now: str) -> tuple[Room, ...]:
         """The open rooms this account owns, newest first."""
 
+    async def standing(self, room_id: str, account_id: str) -> Standing | None:
+        """What the room remembers of a person; a ban may be over by now."""
+
+    async def change_standing(
+        self, room_id: str, account_id: str, change: Callable[[Standing], Standing]
+    ) -> Standing:
+        """Replace a standing, or the empty one, by `change(it)` as one step, like
+        `change_account`."""
+
     async def add_invite(self, invite: Invite) -> None: ...
 
     async def invites(self, room_id: str, *, now: str) -> tuple[Invite, ...]:
@@ -121,6 +131,9 @@ class Store(Protocol):
         """Sign an account out everywhere. Idempotent."""
 
     async def sweep(self, *, now: int) -> dict[str, int]:
-        """Remove what has expired; how many of each: `rooms`, `invites`, `families`."""
+        """Remove what has expired; how many of each: `rooms`, `invites`, `families`.
+
+        A room takes its invites and standings along, which are not counted.
+        """
 
     async def close(self) -> None: ...
