@@ -1,0 +1,52 @@
+# One page that answers: is somebody there, is it well, what does it cost.
+
+locals {
+  charts = [
+    { title = "Sockets per relay instance", filter = "metric.type=\"run.googleapis.com/container/max_request_concurrencies\" AND ${local.of_relays}", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", group_by = local.by_relay },
+    { title = "Relay instances (billed while active)", filter = "metric.type=\"run.googleapis.com/container/instance_count\" AND ${local.of_relays}", aligner = "ALIGN_MAX", reducer = "REDUCE_SUM", group_by = ["metric.labels.state"] },
+    { title = "Bytes sent by relays, per second", filter = "metric.type=\"run.googleapis.com/container/network/sent_bytes_count\" AND ${local.of_relays}", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", group_by = local.by_relay },
+    { title = "Relay CPU", filter = "metric.type=\"run.googleapis.com/container/cpu/utilizations\" AND ${local.of_relays}", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", group_by = local.by_relay },
+    { title = "Relay memory", filter = "metric.type=\"run.googleapis.com/container/memory/utilizations\" AND ${local.of_relays}", aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", group_by = local.by_relay },
+    { title = "Relay start-up, milliseconds", filter = "metric.type=\"run.googleapis.com/container/startup_latencies\" AND ${local.of_relays}", aligner = "ALIGN_PERCENTILE_95", reducer = "REDUCE_MAX", group_by = local.by_relay },
+    { title = "Api requests per second, by answer", filter = "metric.type=\"run.googleapis.com/request_count\" AND ${local.of_api}", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", group_by = ["metric.labels.response_code_class"] },
+    { title = "Api latency, milliseconds", filter = "metric.type=\"run.googleapis.com/request_latencies\" AND ${local.of_api}", aligner = "ALIGN_PERCENTILE_95", reducer = "REDUCE_MAX", group_by = [] },
+    { title = "Errors logged", filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.errors.name}\" AND resource.type=\"cloud_run_revision\"", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = ["metric.labels.service"] },
+    { title = "Pub/Sub subscriptions (of 10,000)", filter = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\"", aligner = "ALIGN_MAX", reducer = "REDUCE_COUNT", group_by = [] },
+  ]
+}
+
+resource "google_monitoring_dashboard" "this" {
+  dashboard_json = jsonencode({
+    displayName = "V-Chat"
+    mosaicLayout = {
+      columns = 48
+      tiles = [for position, chart in local.charts : {
+        xPos   = position % 2 * 24
+        yPos   = floor(position / 2) * 16
+        width  = 24
+        height = 16
+        widget = {
+          title = chart.title
+          xyChart = {
+            dataSets = [{
+              plotType = "LINE"
+              timeSeriesQuery = {
+                timeSeriesFilter = {
+                  filter = chart.filter
+                  aggregation = {
+                    alignmentPeriod    = "60s"
+                    perSeriesAligner   = chart.aligner
+                    crossSeriesReducer = chart.reducer
+                    groupByFields      = chart.group_by
+                  }
+                }
+              }
+            }]
+          }
+        }
+      }]
+    }
+  })
+
+  depends_on = [google_project_service.this]
+}
