@@ -1,0 +1,92 @@
+/** What a reload needs to go on where the page was: the resume token, the place in the log, the last chats, the unsent messages. */
+
+/**
+ * @typedef {{token: string, url: string}} Seat the resume token and the relay it is best used at
+ * @typedef {{seat: Seat | null, epoch: string, offset: number, history: import("./types.js").ChatEvent[]}} Place
+ */
+
+export class Journal {
+  #storage;
+  #key;
+  #report;
+  #broken = false;
+
+  /**
+   * @param {import("./types.js").KeyValueStore | null} storage `null` keeps nothing
+   * @param {string} roomId
+   * @param {(error: unknown) => void} report told once if the storage does not work (full, forbidden); the room goes on without it
+   */
+  constructor(storage, roomId, report) {
+    this.#storage = storage;
+    this.#key = `vchat.room.${roomId}`;
+    this.#report = report;
+  }
+
+  /** @returns {Place | null} */
+  place() {
+    const place = this.#read("place");
+    const whole = typeof place?.epoch === "string" && Number.isSafeInteger(place.offset) && Array.isArray(place.history);
+    return whole ? { ...place, seat: typeof place.seat?.token === "string" ? place.seat : null } : null;
+  }
+
+  /** @returns {import("./outbox.js").Kept[]} */
+  messages() {
+    const kept = this.#read("outbox");
+    return Array.isArray(kept) ? kept.filter((entry) => typeof entry?.message?.id === "string") : [];
+  }
+
+  /** @param {Place} place */
+  keepPlace(place) {
+    this.#write("place", place);
+  }
+
+  /** @param {import("./outbox.js").Kept[]} messages */
+  keepMessages(messages) {
+    if (messages.length > 0) this.#write("outbox", messages);
+    else this.#touch(() => this.#storage?.removeItem(`${this.#key}.outbox`));
+  }
+
+  /** @returns {number} the first pose number no earlier page can have used */
+  poseSeq() {
+    const seq = this.#read("poseSeq");
+    return Number.isInteger(seq) ? seq & 0xffff : 0;
+  }
+
+  /** @param {number} seq */
+  keepPoseSeq(seq) {
+    this.#write("poseSeq", seq);
+  }
+
+  /** Leave nothing but the pose number: the seat may be ours again, and its numbers go on. */
+  forget() {
+    this.#touch(() => {
+      this.#storage?.removeItem(`${this.#key}.place`);
+      this.#storage?.removeItem(`${this.#key}.outbox`);
+    });
+  }
+
+  /** @param {string} what */
+  #read(what) {
+    return this.#touch(() => JSON.parse(this.#storage?.getItem(`${this.#key}.${what}`) ?? "null"));
+  }
+
+  /** @param {string} what @param {unknown} value */
+  #write(what, value) {
+    this.#touch(() => this.#storage?.setItem(`${this.#key}.${what}`, JSON.stringify(value)));
+  }
+
+  /**
+   * @template T
+   * @param {() => T} use
+   * @returns {T | null}
+   */
+  #touch(use) {
+    try {
+      return use();
+    } catch (error) {
+      if (!this.#broken) this.#report(error);
+      this.#broken = true;
+      return null;
+    }
+  }
+}

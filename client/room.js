@@ -1,0 +1,322 @@
+/** A person's stay in one room, as a page sees it. */
+
+import { systemClock } from "./clock.js";
+import { Emitter } from "./emitter.js";
+import { poseFrame } from "./frames.js";
+import { Journal } from "./journal.js";
+import { RoundTrip } from "./latency.js";
+import { Link } from "./link.js";
+import { chatMessage, signalMessage } from "./messages.js";
+import { Outbox } from "./outbox.js";
+import { PoseDecoder, PoseEncoder } from "./pose.js";
+import { PoseReceiver } from "./pose-receiver.js";
+import { PoseSender } from "./pose-sender.js";
+import { RoomError } from "./room-error.js";
+import { RoomLog } from "./room-log.js";
+import { SessionRefresh } from "./session-refresh.js";
+import { TickClock } from "./tick-clock.js";
+import { pageEvents } from "./wake.js";
+
+const LATENCY_EVERY_MS = 1_000;
+/** The room's events that a page can listen to; others are taken in silently. */
+const EVENTS = new Set(["joined", "left", "chat", "signal", "member", "room", "ended"]);
+
+/**
+ * @typedef {object} RoomOptions
+ * @property {string} roomId
+ * @property {() => Promise<import("./types.js").Ticket>} getTicket asked whenever a new ticket is needed; what it throws with a
+ *   `status` from 400 to 499 (an `ApiError`) ends in `refused`, other failures are tried again
+ * @property {import("./types.js").KeyValueStore | null} [storage] `sessionStorage`, so that a reload goes on where the page was
+ * @property {import("./types.js").SocketClass} [WebSocket]
+ * @property {import("./types.js").Clock} [clock]
+ * @property {() => number} [random] uniform in [0, 1)
+ * @property {EventTarget | null} [wake] where `online`, `pageshow`, `visibilitychange` and `resume` are heard; the window
+ */
+
+export class RoomClient {
+  #clock;
+  #emitter = /** @type {Emitter<import("./types.js").RoomEvents>} */ (new Emitter());
+  #log = new RoomLog();
+  #journal;
+  #link;
+  #outbox;
+  #refresh;
+  #poses;
+  #others = new PoseReceiver(() => new PoseDecoder());
+  #roundTrip = new RoundTrip();
+  #ticks = new TickClock();
+  #latencyToldAt = -Infinity;
+  /** @type {import("./types.js").State} */
+  #state = "idle";
+  /** @type {import("./types.js").Welcome | null} */
+  #welcome = null;
+  #returning = false;
+  /** @type {{promise: Promise<import("./types.js").Welcome>, resolve: (welcome: import("./types.js").Welcome) => void, reject: (error: RoomError) => void} | null} */
+  #joining = null;
+  /** @type {(() => void)[]} */
+  #onLeft = [];
+
+  /** @param {RoomOptions} options */
+  constructor({ roomId, getTicket, storage = null, WebSocket = globalThis.WebSocket, clock = systemClock, random = Math.random, wake = pageEvents() }) {
+    this.#clock = clock;
+    this.#journal = new Journal(storage, roomId, (cause) =>
+      this.#fail(new RoomError("storage", `A reload will not be able to go on here: ${cause}`, { cause })));
+    this.#link = new Link({ getTicket, WebSocket, clock, random, wake, events: {
+      position: () => this.#log.position(),
+      state: (state) => this.#enter(state),
+      welcomed: (welcome, resumedAt) => this.#welcomed(welcome, resumedAt),
+      frame: (frame) => this.#frame(frame),
+      binary: (buffer) => this.#tick(buffer),
+      nonsense: (detail) => this.#fail(new RoomError("bad-frame", detail)),
+      disconnected: () => this.#disconnected(),
+      seatChanged: () => this.#keepPlace(),
+    } });
+    this.#outbox = new Outbox({
+      clock,
+      send: (message) => this.#link.current?.send(message),
+      changed: () => this.#outboxChanged(),
+    });
+    this.#refresh = new SessionRefresh({
+      getTicket, clock,
+      send: (frame) => this.#link.current?.send(frame),
+      report: (error) => this.#fail(error),
+    });
+    this.#poses = new PoseSender({
+      clock,
+      newEncoder: () => new PoseEncoder(),
+      firstSeq: this.#journal.poseSeq(),
+      send: (seq, body) => this.#sendPose(seq, body),
+      reserve: (upTo) => this.#journal.keepPoseSeq(upTo),
+    });
+  }
+
+  get state() { return this.#state; }
+  /** Who is in the room, by seat, yourself included. @returns {ReadonlyMap<number, import("./types.js").Member>} */
+  get members() { return this.#log.members; }
+  /** The last 50 chat events, oldest first. @returns {readonly import("./types.js").ChatEvent[]} */
+  get history() { return this.#log.history; }
+  get room() { return this.#log.room; }
+  get epoch() { return this.#log.epoch; }
+  /** The last event processed. */
+  get offset() { return this.#log.offset; }
+  get seat() { return this.#welcome?.seat ?? null; }
+  get user() { return this.#welcome?.user ?? null; }
+  get role() { return this.#log.members.get(this.#welcome?.seat ?? -1)?.role ?? this.#welcome?.role ?? null; }
+  /** Messages the room has not confirmed yet. */
+  get pending() { return this.#outbox.pending; }
+  get latency() { return this.#roundTrip.best; }
+
+  /** @returns {number} the relay's clock, ms since the epoch, as well as it can be known from here; ours before the first welcome */
+  serverNow() {
+    const apparent = this.#ticks.apparentOffsetMs;
+    return this.#clock.now() + (Number.isNaN(apparent) ? 0 : apparent + (this.latency?.rttMs ?? 0) / 2);
+  }
+
+  /**
+   * @template {keyof import("./types.js").RoomEvents} T
+   * @param {T} type
+   * @param {(payload: import("./types.js").RoomEvents[T]) => void} listener
+   * @returns {() => void} stops it
+   */
+  on(type, listener) {
+    return this.#emitter.on(type, listener);
+  }
+
+  /**
+   * Enter the room, or go on where the page was before a reload. Doing it twice is once.
+   * @returns {Promise<import("./types.js").Welcome>} the first welcome
+   * @throws {RoomError} (as a rejection) when refused, `code` being the reason's name, or `left` meanwhile
+   */
+  join() {
+    if (this.#joining) return this.#joining.promise;
+    /** @type {any} */
+    const joining = {};
+    joining.promise = new Promise((resolve, reject) => Object.assign(joining, { resolve, reject }));
+    this.#joining = joining;
+    const place = this.#journal.place();
+    this.#log = new RoomLog();
+    if (place) this.#log.restore(place);
+    this.#returning = place !== null;
+    for (const { message, ...kept } of this.#journal.messages()) {
+      // Nobody holds the promise any more: the page that made it is gone.
+      this.#outbox.add(message, kept).catch((error) => this.#fail(error));
+    }
+    this.#link.start(place?.seat ?? null);
+    return joining.promise;
+  }
+
+  /** Give up the seat at once. @returns {Promise<void>} ends when the socket is closed */
+  leave() {
+    if (!this.#joining) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onLeft.push(resolve);
+      this.#link.leave();
+    });
+  }
+
+  /**
+   * @param {string} text 1 to `limits.textLength` (2000) code points
+   * @returns {Promise<{offset: number}>} when the room has stored it
+   * @throws {RoomError} (as a rejection)
+   */
+  async sendChat(text) {
+    return this.#post(chatMessage(text, this.#welcome?.limits?.textLength));
+  }
+
+  /**
+   * The application's own event.
+   * @param {string} name 1 to 64 characters
+   * @param {unknown} data anything JSON, at most 4 KiB of it
+   * @param {{ephemeral?: boolean}} [options] ephemeral: to those who are there right now, not stored, nothing if we are offline
+   * @returns {Promise<{offset: number} | null>} `null` for an ephemeral one
+   * @throws {RoomError} (as a rejection)
+   */
+  async sendSignal(name, data, { ephemeral = false } = {}) {
+    const message = signalMessage(name, data);
+    if (!ephemeral) return this.#post(message);
+    this.#link.current?.send({ ...message, ephemeral });
+    return null;
+  }
+
+  /** @param {import("./pose.js").Pose} pose your avatar's newest; call it as often as you draw, with the same object if you like */
+  setPose(pose) {
+    this.#poses.set(pose);
+  }
+
+  /** @param {import("./outbox.js").Message} message */
+  #post(message) {
+    if (!this.#joining) throw new RoomError("not-joined", "Join the room first.");
+    return this.#outbox.add(message);
+  }
+
+  /** @param {number} seq @param {Uint8Array} body */
+  #sendPose(seq, body) {
+    const connection = this.#link.current;
+    if (!connection || connection.backedUp) return false;
+    connection.sendBytes(poseFrame(seq, body));
+    this.#roundTrip.poseSent(seq, this.#clock.now());
+    return true;
+  }
+
+  /** @param {import("./types.js").Welcome} welcome @param {number | null} resumedAt */
+  #welcomed(welcome, resumedAt) {
+    if (!this.#log.welcome(welcome, resumedAt)) return false;
+    this.#welcome = welcome;
+    this.#keepPlace();
+    this.#others.reset();
+    this.#roundTrip.reset();
+    this.#ticks.reset();
+    this.#ticks.observe(welcome.serverTime, this.#clock.now());
+    this.#refresh.extended(welcome.expiresIn);
+    const returned = this.#returning;
+    this.#returning = true;
+    this.#emitter.emit("welcome", welcome);
+    if (returned) this.#emitter.emit("recovered", { recovered: welcome.recovered });
+    if (welcome.role !== "spectator") this.#poses.start(Math.min(welcome.tickHz, welcome.limits?.poseHz ?? welcome.tickHz));
+    this.#outbox.connected();
+    return true;
+  }
+
+  #disconnected() {
+    this.#poses.stop();
+    this.#refresh.stop();
+    this.#outbox.disconnected();
+  }
+
+  /** @param {{type: string, [field: string]: any}} frame */
+  #frame(frame) {
+    switch (frame.type) {
+      case "ack": return this.#stored(frame.id, frame.offset);
+      case "error": return this.#refused(frame);
+      case "migrate": return this.#link.migrate(Number(frame.afterMs) || 0);
+      case "refreshed":
+        if (typeof frame.resume === "string") this.#link.renewSeat(frame.resume);
+        return this.#refresh.extended(frame.expiresIn);
+    }
+    if (Number.isSafeInteger(frame.offset)) return this.#event(frame);
+    if (frame.type === "signal") this.#emitter.emit("signal", /** @type {any} */ (frame));
+  }
+
+  /** @param {{type: string, [field: string]: any}} event */
+  #event(event) {
+    const news = this.#log.take(event);
+    if (news === "known") return;
+    if (news === "gap") return this.#link.distrust(`Event ${event.offset} came after ${this.#log.offset}.`);
+    this.#keepPlace();
+    if (event.type === "left" && !event.replayed) this.#others.drop(event.seat);
+    if (EVENTS.has(event.type)) this.#emitter.emit(/** @type {any} */ (event.type), event);
+    if (event.userId === this.#welcome?.user.id && typeof event.id === "string") this.#outbox.stored(event.id, event.offset);
+  }
+
+  /** @param {unknown} id @param {unknown} offset */
+  #stored(id, offset) {
+    if (typeof id !== "string" || !Number.isSafeInteger(offset)) return this.#fail(new RoomError("bad-frame", "An ack lacks its id or offset."));
+    const rttMs = this.#outbox.stored(id, /** @type {number} */ (offset));
+    if (rttMs === null) return;
+    this.#roundTrip.sample(rttMs, "ack", this.#clock.now());
+    this.#tellLatency();
+  }
+
+  /** @param {{[field: string]: any}} frame an `error` */
+  #refused({ id, code, detail, retryMs }) {
+    const error = new RoomError(String(code), String(detail ?? ""), { retryMs: typeof retryMs === "number" ? retryMs : undefined });
+    if (!this.#outbox.refused(id, error) || error.retryMs !== undefined) this.#fail(error);
+  }
+
+  /** @param {ArrayBuffer} buffer */
+  #tick(buffer) {
+    const arrivedAt = this.#clock.now();
+    let received;
+    try {
+      received = this.#others.receive(buffer, { ownSeat: this.seat ?? -1, members: this.members, serverNow: this.serverNow() });
+    } catch (error) {
+      return this.#fail(new RoomError("bad-frame", String(error), { cause: error }));
+    }
+    const { tick, serverTime, ownSeqs, poses, faults } = received;
+    this.#ticks.observe(serverTime, arrivedAt);
+    for (const pose of poses) this.#emitter.emit("pose", pose);
+    this.#emitter.emit("tick", { tick, serverTime, arrivedAt });
+    for (const fault of faults) this.#fail(new RoomError("bad-pose", fault));
+    for (const seq of ownSeqs) if (this.#roundTrip.poseSeen(seq, arrivedAt)) this.#tellLatency();
+  }
+
+  #tellLatency() {
+    const [latency, now] = [this.latency, this.#clock.now()];
+    if (!latency || now - this.#latencyToldAt < LATENCY_EVERY_MS) return;
+    this.#latencyToldAt = now;
+    this.#emitter.emit("latency", latency);
+  }
+
+  #keepPlace() {
+    const position = this.#log.position();
+    if (position) this.#journal.keepPlace({ seat: this.#link.seat, history: this.#log.history, ...position });
+  }
+
+  #outboxChanged() {
+    if (this.#joining) this.#journal.keepMessages(this.#outbox.kept());
+    this.#emitter.emit("queue", { pending: this.#outbox.pending });
+  }
+
+  /** @param {import("./link.js").LinkState} next */
+  #enter({ state, reason, retryInMs }) {
+    const previous = this.#state;
+    this.#state = state;
+    const over = state === "left" || state === "refused";
+    const joining = this.#joining;
+    if (over) {
+      const error = state === "left" ? new RoomError("left", "You left the room.") : new RoomError(reason?.name ?? state, reason?.detail ?? "");
+      this.#joining = null;
+      this.#journal.forget();
+      this.#outbox.abandon(error);
+      joining?.reject(error);
+    }
+    if (state !== previous || reason) this.#emitter.emit("state", { state, previous, reason, retryInMs });
+    if (state === "joined" && this.#welcome) joining?.resolve(this.#welcome);
+    if (over) for (const done of this.#onLeft.splice(0)) done();
+  }
+
+  /** @param {RoomError} error */
+  #fail(error) {
+    this.#emitter.emit("error", error);
+  }
+}
