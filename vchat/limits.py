@@ -27,6 +27,21 @@ TOKEN_BYTES = 8192
 ROOM_LIFE_S = 30 * 24 * 3600
 """A room nobody ended expires this long after it was made."""
 
+BODY_S = 10.0
+"""A body that takes longer to arrive is given up."""
+AVATAR_ID_LENGTH = 2048
+REASON_LENGTH = 200
+INVITES = 100
+"""Invites to one room that are good at the same time."""
+GUESTS = Rate(burst=60, per_s=0.5)
+"""New guests from one address; a classroom behind one address comes at once."""
+ROOMS = Rate(burst=10, per_s=1 / 60)
+"""New rooms of one account."""
+TICKETS = Rate(burst=30, per_s=0.5)
+"""Tickets for one account."""
+INVITE_TRIES = Rate(burst=20, per_s=0.2)
+"""Invites that one account presents, right or wrong."""
+
 # Tokens
 ACCESS_TOKEN_S = 15 * 60
 REFRESH_TOKEN_S = 30 * 24 * 3600

@@ -1,0 +1,31 @@
+"""Signing keys in a file of one's own, made on the first start: for a server on one's desk."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from vchat.config import ConfigError
+from vchat.keys import KeyRing, dump_ring, load_ring, new_ring
+
+
+def open_ring(path: Path) -> KeyRing:
+    """The ring in this file, which only its owner may read. Raises ConfigError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            _make(path)
+        return load_ring(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"The key file {path} cannot be used: {error}."]) from error
+
+
+def _make(path: Path) -> None:
+    """Write a new ring, complete or not at all; raises FileExistsError when there is one."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600, exist_ok=True)
+    try:
+        draft.write_text(dump_ring(new_ring()))
+        # A link, unlike a rename, never replaces what another process has put there meanwhile.
+        path.hardlink_to(draft)
+    finally:
+        draft.unlink()

@@ -1,0 +1,105 @@
+"""The caller's own account: name, avatar, and its end."""
+
+import re
+from urllib.parse import urlsplit
+
+import msgspec
+
+from functions.fields import bad_field
+from functions.rooms import end_room
+from functions.services import Services
+from functions.shapes import AccountChanges, AvatarChoice, User, user_of
+from functions.web import Call, Operation
+from vchat.errors import Refused, Why
+from vchat.model import Account, Avatar
+
+_PRESET = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_URL = re.compile(r"https://[!-~]+")
+
+
+async def me(call: Call, services: Services) -> User:
+    return user_of(call.account)
+
+
+async def change_me(call: Call, services: Services) -> User:
+    changes = call.read(AccountChanges)
+    return await _change(call, services, {} if changes.name is None else {"name": changes.name})
+
+
+async def choose_avatar(call: Call, services: Services) -> User:
+    avatar = _avatar(call.read(AvatarChoice))
+    return await _change(call, services, {"avatar": avatar})
+
+
+async def delete_me(call: Call, services: Services) -> None:
+    # Rooms first: should something fail, the account is still there to try again with.
+    for room in await services.store.rooms_of(call.account.id, now=call.today):
+        await end_room(call, services, room)
+    await services.store.delete_account(call.account.id)
+
+
+def _avatar(choice: AvatarChoice) -> Avatar:
+    match choice.source:
+        case "preset" if not _PRESET.fullmatch(choice.id):
+            raise bad_field("id", "Expected a preset's name: a-z, 0-9 and hyphens, at most 64")
+        case "url" if not _is_https(choice.id):
+            raise bad_field("id", "Expected an https URL")
+        case "vroid":
+            raise bad_field("source", "VRoid Hub models cannot be chosen yet")
+    return Avatar(source=choice.source, id=choice.id)
+
+
+def _is_https(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(_URL.fullmatch(text) and parts.hostname and parts.username is None)
+    except ValueError:  # such as half an IPv6 address
+        return False
+
+
+async def _change(call: Call, services: Services, changes: dict[str, object]) -> User:
+    def change(account: Account) -> Account:
+        return msgspec.structs.replace(account, **changes)
+
+    changed = await services.store.change_account(call.account.id, change)
+    if changed is None:
+        raise Refused(Why.UNAUTHENTICATED, "The account no longer exists.")
+    return user_of(changed)
+
+
+OPERATIONS = (
+    Operation(
+        target="auth",
+        method="GET",
+        path="/me",
+        summary="The caller's account",
+        handler=me,
+        answer=User,
+    ),
+    Operation(
+        target="auth",
+        method="PATCH",
+        path="/me",
+        summary="Change the caller's name; rooms see it with the next ticket",
+        handler=change_me,
+        body=AccountChanges,
+        answer=User,
+    ),
+    Operation(
+        target="auth",
+        method="DELETE",
+        path="/me",
+        summary="Delete the account, with all its rooms and sign-ins",
+        handler=delete_me,
+        status=204,
+    ),
+    Operation(
+        target="auth",
+        method="PUT",
+        path="/me/avatar",
+        summary="Choose an avatar; rooms see it with the next ticket",
+        handler=choose_avatar,
+        body=AvatarChoice,
+        answer=User,
+    ),
+)

@@ -1,0 +1,29 @@
+"""All operations in one table, and the apps made of it.
+
+`build(services)` is the whole API, as the target `api` and the local server have it; mount it
+where you like: `Mount("/api", app=build(services))`.
+"""
+
+from starlette.applications import Starlette
+
+from functions import account, auth, health, invites, moderation, rooms, tokens
+from functions.services import Services
+from functions.web import Operation, application
+
+OPERATIONS: tuple[Operation, ...] = (
+    *auth.OPERATIONS,
+    *account.OPERATIONS,
+    *rooms.OPERATIONS,
+    *invites.OPERATIONS,
+    *moderation.OPERATIONS,
+    *tokens.OPERATIONS,
+    *health.OPERATIONS,
+)
+
+
+def build(services: Services, target: str | None = None) -> Starlette:
+    """The API, or only the part that one target answers."""
+    chosen = (target, health.EVERY_TARGET)
+    return application(
+        [one for one in OPERATIONS if target is None or one.target in chosen], services
+    )

@@ -1,0 +1,107 @@
+"""The deployed functions, and the one place in them that chooses adapters.
+
+`functions-framework --target api --source functions/main.py` serves everything; the targets auth,
+rooms and tokens serve their part of it. The settings are read when the source is loaded, so that
+a wrong one stops the start; whatever needs a network waits for the first request.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+
+import functions_framework.aio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from functions.app import build
+from functions.services import Services
+from functions.settings import Settings, read_settings
+from vchat.config import ConfigError
+from vchat.ids import new_id
+from vchat.json_lines import JsonLines
+
+
+def _start() -> Settings:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines())
+    log = logging.getLogger("vchat")
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        return read_settings(os.environ)
+    except ConfigError as error:
+        sys.exit(f"V-Chat cannot start:\n{error}")
+
+
+_settings = _start()
+_making = asyncio.Lock()
+_apps: dict[str, Starlette] = {}
+
+
+def _services(settings: Settings) -> Services:
+    """The adapters that the settings ask for. Raises ConfigError."""
+    # Each adapter is imported where it is chosen: a cold start pays only for what it uses.
+    from adapters.bus_memory import InProcessBus
+    from adapters.keys_file import open_ring
+    from adapters.state_redis import RedisState, connect
+    from adapters.store_sqlite import SqliteStore
+    from fakeredis import FakeAsyncRedis
+
+    if settings.project is not None or settings.redis_url is not None:
+        raise ConfigError(["The cloud adapters are not wired yet."])
+    return Services(
+        store=SqliteStore(settings.data / "vchat.db"),
+        state=RedisState(FakeAsyncRedis()),
+        bus=InProcessBus().instance(new_id()),
+        keys=settings.keys or open_ring(settings.data / "keys.json"),
+        issuer=settings.issuer,
+        relay_urls=settings.relay_urls,
+        origins=settings.origins,
+        proxies=settings.proxies,
+    )
+
+
+class _HandedOver(Response):
+    """A response that lets a whole app answer; the framework only knows how to send responses."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+async def _answer(target: str | None) -> Response:
+    name = target or "api"
+    async with _making:  # the first requests come together, and must share one set of clients
+        if name not in _apps:
+            _apps[name] = build(_services(_settings), target)
+    return _HandedOver(_apps[name])
+
+
+@functions_framework.aio.http
+async def api(request: Request) -> Response:
+    """Everything behind one URL."""
+    return await _answer(None)
+
+
+@functions_framework.aio.http
+async def auth(request: Request) -> Response:
+    """Signing in, and the caller's own account."""
+    return await _answer("auth")
+
+
+@functions_framework.aio.http
+async def rooms(request: Request) -> Response:
+    """Rooms, their members, invites and moderation."""
+    return await _answer("rooms")
+
+
+@functions_framework.aio.http
+async def tokens(request: Request) -> Response:
+    """Tickets, and the public keys."""
+    return await _answer("tokens")

@@ -1,0 +1,31 @@
+"""What the handlers work with: chosen by a composition root, passed to every handler."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vchat.bus import Bus
+from vchat.keys import KeyRing
+from vchat.state import State
+from vchat.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The world as the handlers see it.
+
+    `issuer` is the API's public base URL and the `iss` of all tokens; `relay_urls` are the bases
+    (ws:// or wss://) that rooms are spread over; `origins` the exact origins of pages that may
+    call; `proxies` how many proxies in front append to X-Forwarded-For; `clock` gives seconds since
+    the epoch.
+    """
+
+    store: Store
+    state: State
+    bus: Bus
+    keys: KeyRing
+    issuer: str
+    relay_urls: tuple[str, ...]
+    origins: frozenset[str] = frozenset()
+    proxies: int = 0
+    clock: Callable[[], float] = time.time

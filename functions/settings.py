@@ -1,0 +1,50 @@
+"""What the functions need to know of their deployment, from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vchat.config import Reader
+from vchat.keys import KeyRing, load_ring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`redis_url` and `project` None mean the embedded adapters; `keys` None the key file."""
+
+    production: bool
+    issuer: str
+    origins: frozenset[str]
+    relay_urls: tuple[str, ...]
+    keys: KeyRing | None
+    redis_url: str | None
+    project: str | None
+    database: str
+    data: Path
+    proxies: int
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings out of an environment. Raises ConfigError with every mistake in it."""
+    read = Reader(environ)
+    web = ("https",) if read.production else ("https", "http")
+    socket = ("wss",) if read.production else ("wss", "ws")
+    cloud = read.production or any(
+        environ.get(name, "").strip() for name in ("REDIS_URL", "GOOGLE_CLOUD_PROJECT")
+    )
+    keyed = read.production or environ.get("VCHAT_SIGNING_KEYS", "").strip()
+    settings = Settings(
+        production=read.production,
+        issuer=read.url("VCHAT_ISSUER", web),
+        origins=read.origins("VCHAT_ORIGINS"),
+        relay_urls=read.urls("VCHAT_RELAY_URLS", socket),
+        keys=read.parsed("VCHAT_SIGNING_KEYS", load_ring) if keyed else None,
+        redis_url=read.url("REDIS_URL", ("redis", "rediss")) if cloud else None,
+        project=read.text("GOOGLE_CLOUD_PROJECT") if cloud else None,
+        database=read.text("FIRESTORE_DATABASE", "(default)"),
+        data=Path(read.text("VCHAT_DATA", ".vchat")),
+        # Cloud Run appends the caller to X-Forwarded-For; a load balancer before it makes 2.
+        proxies=read.number("VCHAT_PROXIES", 1 if read.production else 0, least=0, most=5),
+    )
+    read.check()
+    return settings

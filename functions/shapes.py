@@ -1,0 +1,185 @@
+"""What browsers send and get over HTTP, one type each; the OpenAPI file is made from these."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from functions.fields import Description, Moment, Note, PersonName, RoomName
+from vchat import limits
+from vchat.model import Account, Avatar, Identity, Member, Room, Visibility
+
+Capacity = Annotated[int, Meta(ge=1, le=limits.ROOM_CAPACITY)]
+OpaqueText = Annotated[str, Meta(max_length=256)]
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class Shape(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """The base of all shapes: immutable, keyword-only, camelCase in JSON."""
+
+
+# What browsers send
+
+
+class GuestSignIn(Shape, frozen=True, kw_only=True):
+    name: PersonName
+
+
+class RefreshToken(Shape, frozen=True, kw_only=True):
+    refresh_token: OpaqueText
+
+
+class AccountChanges(Shape, frozen=True, kw_only=True):
+    name: PersonName | None = None
+
+
+class AvatarChoice(Shape, frozen=True, kw_only=True):
+    source: Literal["vroid", "url", "preset"]
+    id: Annotated[str, Meta(min_length=1, max_length=limits.AVATAR_ID_LENGTH)]
+
+
+class NewRoom(Shape, frozen=True, kw_only=True):
+    name: RoomName
+    description: Description = Description("")
+    visibility: Visibility
+    capacity: Capacity = limits.ROOM_CAPACITY_DEFAULT
+
+
+class RoomChanges(Shape, frozen=True, kw_only=True):
+    name: RoomName | None = None
+    description: Description | None = None
+    visibility: Visibility | None = None
+    capacity: Capacity | None = None
+
+
+class RoomQuery(Shape, frozen=True, kw_only=True):
+    q: Annotated[str, Meta(max_length=limits.ROOM_NAME_LENGTH)] = ""
+    limit: Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)] = limits.PAGE_DEFAULT
+    cursor: OpaqueText | None = None
+
+
+class TicketRequest(Shape, frozen=True, kw_only=True):
+    invite: OpaqueText | None = None
+
+
+class Act(StrEnum):
+    KICK = "kick"
+    BAN = "ban"
+    UNBAN = "unban"
+    MUTE = "mute"
+    UNMUTE = "unmute"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    ROLE = "role"
+
+
+class Moderation(Shape, frozen=True, kw_only=True):
+    action: Act
+    user_id: Id | None = None
+    role: Literal["moderator", "member", "spectator"] | None = None
+    reason: Note | None = None
+    until: Moment | None = None
+
+
+# What browsers get
+
+
+class User(Shape, frozen=True, kw_only=True):
+    """The account as its owner sees it; others see `id`, `name` and `avatar` of a Member."""
+
+    id: str
+    name: str
+    avatar: Avatar | None
+    identities: tuple[Identity, ...]
+
+
+class Session(Shape, frozen=True, kw_only=True):
+    """`expires_in` is how many seconds the access token lives."""
+
+    access_token: str
+    expires_in: int
+    refresh_token: str
+    user: User
+
+
+class RoomView(Room, frozen=True, kw_only=True):
+    """A room, and how many people are inside right now."""
+
+    occupancy: int
+
+
+class RoomList(Shape, frozen=True, kw_only=True):
+    items: tuple[RoomView, ...]
+    next_cursor: str | None
+
+
+class MemberList(Shape, frozen=True, kw_only=True):
+    """Everyone inside right now; there is never a next page."""
+
+    items: tuple[Member, ...]
+    next_cursor: None = None
+
+
+class InviteMade(Shape, frozen=True, kw_only=True):
+    """`invite` is shown once: only its hash is kept."""
+
+    id: str
+    invite: str
+    expires_at: str
+
+
+class TicketMade(Shape, frozen=True, kw_only=True):
+    """`url` is the relay to open within `expires_in` seconds."""
+
+    ticket: str
+    url: str
+    expires_in: int
+
+
+class Jwk(Shape, frozen=True, kw_only=True):
+    """A public key: RFC 8037."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    alg: Literal["EdDSA"]
+    use: Literal["sig"]
+    kid: str
+    x: str
+
+
+class Jwks(Shape, frozen=True, kw_only=True):
+    keys: tuple[Jwk, ...]
+
+
+class Health(Shape, frozen=True, kw_only=True):
+    status: Literal["ok"] = "ok"
+
+
+class FieldProblem(Shape, frozen=True, kw_only=True):
+    """`pointer` (RFC 6901) names the field of the body, or the query parameter."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Shape, frozen=True, kw_only=True, omit_defaults=True):
+    """A refusal (RFC 9457). Programs read `code`, people `title` and `detail`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: tuple[FieldProblem, ...] = ()
+
+
+def user_of(account: Account) -> User:
+    return User(
+        id=account.id, name=account.name, avatar=account.avatar, identities=account.identities
+    )
+
+
+def view_of(room: Room, occupancy: int) -> RoomView:
+    return RoomView(**msgspec.structs.asdict(room), occupancy=occupancy)

@@ -1,0 +1,247 @@
+"""From an HTTP request to a handler's call and back: the order of judgement, once for all.
+
+404 and 405, then JSON that does not parse, then who calls (401). The handler judges the rest: 403,
+bad fields, the state of things, and rates last.
+"""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Scope
+
+from functions import fields
+from functions.body import json_object
+from functions.edge import Edge, request_id
+from functions.problems import problem_response
+from functions.services import Services
+from vchat import tokens
+from vchat.errors import Refused, Why
+from vchat.ids import is_room_id
+from vchat.model import Account, Room
+from vchat.times import rfc3339
+
+T = TypeVar("T", bound=msgspec.Struct)
+_PREFLIGHT_S = 7200
+
+
+class SignIn(Enum):
+    """Whether an operation wants an access token. A bad one is refused wherever one is read."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request as a handler sees it. `now` is in seconds since the epoch."""
+
+    now: float
+    address: str
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+    caller: Account | None
+    found_room: Room | None
+
+    @property
+    def account(self) -> Account:
+        if self.caller is None:
+            raise Refused(Why.UNAUTHENTICATED)
+        return self.caller
+
+    @property
+    def room(self) -> Room:
+        assert self.found_room is not None, "only for operations on a room"
+        return self.found_room
+
+    @property
+    def today(self) -> str:
+        return rfc3339(self.now)
+
+    def read(self, kind: type[T]) -> T:
+        """The body as a `kind`; after 401 and 403, as the order of judgement wants."""
+        return fields.read(kind, self.body)
+
+    def read_query(self, kind: type[T]) -> T:
+        return fields.read(kind, self.query, strict=False)
+
+
+Handler = Callable[[Call, Services], Awaitable[msgspec.Struct | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method at one path: what it takes, what it answers, and why it may refuse.
+
+    `target` is the deployed function it belongs to. `refusals` are those beyond what follows from
+    the other fields; they are for the OpenAPI file.
+    """
+
+    target: str
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    answer: type[msgspec.Struct] | None = None
+    status: int = 200
+    body: type[msgspec.Struct] | None = None
+    query: type[msgspec.Struct] | None = None
+    sign_in: SignIn = SignIn.REQUIRED
+    refusals: tuple[Why, ...] = ()
+    cache: str = "no-store"
+
+
+def application(operations: Iterable[Operation], services: Services) -> Starlette:
+    """These operations as an app; it may be mounted at any path."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    app = Starlette(
+        routes=[
+            Route(path, _endpoint(methods, services), methods=[*methods, "OPTIONS"])
+            for path, methods in by_path.items()
+        ],
+        exception_handlers={Refused: _refused, HTTPException: _no_such_route},
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=sorted(services.origins),
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+                allow_headers=["Authorization", "Content-Type"],
+                expose_headers=["Retry-After", "X-Request-Id"],
+                max_age=_PREFLIGHT_S,
+            ),
+            Middleware(Edge),
+        ],
+    )
+    app.router.redirect_slashes = False  # a redirected POST loses its body in some clients
+    return app
+
+
+def _endpoint(
+    operations: Mapping[str, Operation], services: Services
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": _allow(operations)})
+        operation = operations["GET" if request.method == "HEAD" else request.method]
+        answer = await operation.handler(await _call(request, operation, services), services)
+        response = Response(status_code=operation.status)
+        if answer is not None:
+            response = Response(
+                msgspec.json.encode(answer), operation.status, media_type="application/json"
+            )
+        response.headers["Cache-Control"] = operation.cache
+        return response
+
+    return endpoint
+
+
+def _allow(methods: Iterable[str]) -> str:
+    return ", ".join(sorted({*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+
+
+async def _call(request: Request, operation: Operation, services: Services) -> Call:
+    room = None
+    if "room_id" in request.path_params:
+        room_id = request.path_params["room_id"]
+        room = await services.store.room(room_id) if is_room_id(room_id) else None
+        if room is None:
+            raise Refused(Why.ROOM_NOT_FOUND)
+    body = {} if operation.body is None else await json_object(request)
+    caller = None
+    if operation.sign_in is not SignIn.NONE:
+        caller = await _caller(request, services)
+        if caller is None and operation.sign_in is SignIn.REQUIRED:
+            raise Refused(Why.UNAUTHENTICATED, "Expected Authorization: Bearer <accessToken>.")
+    return Call(
+        now=services.clock(),
+        address=_address(request.scope, services.proxies),
+        params=request.path_params,
+        query=request.query_params,
+        body=body,
+        caller=caller,
+        found_room=room,
+    )
+
+
+async def _caller(request: Request, services: Services) -> Account | None:
+    """Whose access token the request carries; None when it carries none."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Refused(Why.UNAUTHENTICATED, "Expected Authorization: Bearer <accessToken>.")
+    try:
+        claims = tokens.verify(
+            tokens.ACCESS,
+            token.strip(),
+            issuer=services.issuer,
+            keys=services.keys.public,
+            now=services.clock(),
+        )
+    except tokens.TokenExpired as error:
+        raise Refused(Why.TOKEN_EXPIRED) from error
+    except tokens.TokenError as error:
+        raise Refused(Why.UNAUTHENTICATED, "The access token is not valid.") from error
+    account = await services.store.account(claims["sub"])
+    if account is None:
+        raise Refused(Why.UNAUTHENTICATED, "The account no longer exists.")
+    return account
+
+
+def _address(scope: Scope, proxies: int) -> str:
+    """Who calls, for rates: an IPv4 address, or the /64 network that one person has in IPv6.
+
+    Each proxy appends the address it saw to X-Forwarded-For; what stands before the last
+    `proxies` entries is the caller's own invention.
+    """
+    peer = scope["client"][0] if scope.get("client") else ""
+    if proxies:
+        lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        hops = b",".join(lines).decode("latin-1").split(",")
+        peer = hops[-proxies].strip() if len(hops) >= proxies else peer
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.IPv6Network((address, 64), strict=False))
+    return str(address)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    response = problem_response(error, request_id(request.scope))
+    if response.status_code == 401:
+        sent = "authorization" in request.headers
+        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if sent else "Bearer"
+    return response
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    """What the router itself raises: 404, and 405 with Allow."""
+    assert isinstance(error, HTTPException)
+    why = Why.METHOD_NOT_ALLOWED if error.status_code == 405 else Why.NOT_FOUND
+    response = problem_response(Refused(why), request_id(request.scope))
+    response.headers.update({"Allow": _sorted(error)} if why is Why.METHOD_NOT_ALLOWED else {})
+    return response
+
+
+def _sorted(error: HTTPException) -> str:
+    return ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
