@@ -235,9 +235,12 @@ class RedisState:
         return None if value is None else _resumable(value)
 
     async def retire_resume(self, token_hash: str) -> None:
-        # LT: a token presented again and again is not kept alive by that.
         key = _resume_key(token_hash)
-        await self._reach(self._redis.expire(key, limits.RESUME_GRACE_S, lt=True))
+        first = self._redis.set(f"{key}:used", b"", nx=True, ex=limits.RESUME_GRACE_S)
+        if await self._reach(first):
+            await self._reach(self._redis.expire(key, limits.RESUME_GRACE_S, lt=True))
+        else:
+            await self._reach(self._redis.delete(key))
 
     async def keep_resumes(self, token_hashes: Sequence[str]) -> None:
         if not token_hashes:

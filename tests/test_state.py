@@ -428,6 +428,14 @@ async def test_a_resume_token_is_found_and_retires_soon(state, redis):
     assert await redis.ttl("vchat:resume:hash") > limits.RESUME_GRACE_S
 
 
+async def test_a_used_resume_token_works_once_more(state):
+    await state.save_resume("hash", Resumable("room", "session", guest("aya"), 1))
+    await state.retire_resume("hash")
+    assert await state.find_resume("hash")
+    await state.retire_resume("hash")
+    assert await state.find_resume("hash") is None
+
+
 async def test_a_bucket_gives_its_burst_and_then_its_rate(state, clock):
     rate = Rate(burst=3, per_s=2)
     assert [await state.spend("k", rate) for _ in range(4)] == [0, 0, 0, 500]

@@ -35,10 +35,17 @@ class Replaced(msgspec.Struct, frozen=True, array_like=True, tag="replaced"):
     """A newer session took this person's seat over; whoever holds an older generation lets go."""
 
     user_id: str
+    session: str
     generation: int
 
 
-BusMessage = Events | Poses | PosesWanted | Replaced
+class Ephemeral(msgspec.Struct, frozen=True, array_like=True, tag="ephemeral"):
+    """A signal that is not stored: a JSON frame for everyone who is there now."""
+
+    frame: bytes
+
+
+BusMessage = Events | Poses | PosesWanted | Replaced | Ephemeral
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[BusMessage] = msgspec.msgpack.Decoder(BusMessage)

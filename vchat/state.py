@@ -179,7 +179,7 @@ class State(Protocol):
     async def find_resume(self, token_hash: str) -> Resumable | None: ...
 
     async def retire_resume(self, token_hash: str) -> None:
-        """Let a used resume token work for RESUME_GRACE_S more."""
+        """Let a token that was just used work once more, within RESUME_GRACE_S."""
 
     # Bans and rates
     async def ban(self, room_id: str, user_id: str, until_ms: int | None) -> None:

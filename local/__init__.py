@@ -1,0 +1,1 @@
+"""Everything in one process, with no service outside it."""

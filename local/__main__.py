@@ -1,0 +1,122 @@
+"""`make run`: functions, relay and demo in one process, with no service outside it."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+from fakeredis import FakeAsyncRedis
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from adapters.bus_memory import InProcessBus
+from adapters.keys_file import open_ring
+from adapters.state_redis import RedisState
+from adapters.store_sqlite import SqliteStore
+from functions.app import build
+from functions.services import Services
+from local import pages
+from relay.app import Relay
+from relay.app import Services as RelayServices
+from relay.serve import bind, serve
+from vchat.config import ConfigError, Reader
+from vchat.ids import new_id
+from vchat.json_lines import JsonLines
+
+_DRAIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the one process listens, and where its data lies."""
+
+    host: str
+    port: int
+    data: Path
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings out of an environment. Raises ConfigError with every mistake in it."""
+    read = Reader({**environ, "VCHAT_ENV": "development"})
+    settings = Settings(
+        host=read.text("HOST", "127.0.0.1"),
+        port=read.number("PORT", 8080, least=0, most=65535),
+        data=Path(read.text("VCHAT_DATA", ".vchat")),
+    )
+    read.check()
+    return settings
+
+
+def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStore]:
+    """Everything, joined in memory. Raises ConfigError when the data cannot be used."""
+    origins = frozenset({f"http://localhost:{port}", f"http://127.0.0.1:{port}"})
+    issuer = f"http://localhost:{port}/api"
+    relay_url = f"ws://localhost:{port}"
+    ring = open_ring(settings.data / "keys.json")
+    store = SqliteStore(settings.data / "vchat.db")
+    state = RedisState(FakeAsyncRedis())
+    bus = InProcessBus()
+    api = build(
+        Services(
+            store=store,
+            state=state,
+            bus=bus.instance("functions"),
+            keys=ring,
+            issuer=issuer,
+            relay_urls=(relay_url,),
+            origins=origins,
+        )
+    )
+    public = ring.public
+    instance = new_id()
+    relay = Relay(
+        RelayServices(
+            state=state,
+            bus=bus.instance(instance),
+            keys=lambda: public,
+            clock=time.time,
+            issuer=issuer,
+            origins=origins,
+            instance=instance,
+            name="local",
+        )
+    )
+    # The page may be opened as localhost or as 127.0.0.1, and connects to the relay's one name.
+    page_relays = (relay_url, f"ws://127.0.0.1:{port}")
+    app = Starlette(routes=[Mount("/api", api), *relay.routes, *pages.routes(page_relays)])
+    return app, relay, store
+
+
+async def _run(settings: Settings) -> None:
+    try:
+        listener = bind(settings.host, settings.port)
+    except OSError as error:
+        problem = f"Port {settings.port} cannot be used: {error.strerror}."
+        raise ConfigError([problem, "Choose another, as in: make run PORT=8090"]) from error
+    port = listener.getsockname()[1]
+    app, relay, store = compose(settings, port)
+    relay.hub.start()
+    print(f"V-Chat is at http://localhost:{port} (Ctrl-C ends it)", flush=True)
+    try:
+        await serve(app, listener, lambda: relay.hub.drain(_DRAIN_S))
+    finally:
+        await relay.hub.stop()
+        await store.close()
+
+
+def main() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    try:
+        uvloop.run(_run(read_settings(os.environ)))
+    except ConfigError as error:
+        sys.exit(f"V-Chat cannot start:\n{error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The relay: browsers meet over WebSockets, one process per Cloud Run instance."""

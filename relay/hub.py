@@ -1,0 +1,106 @@
+"""The rooms of this instance: opened by the first to come, renewed together, closed by the last."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from relay.room import Room, Stay
+from relay.tasks import Tasks
+from vchat import limits
+from vchat.bus import Bus
+from vchat.errors import Refused, Why
+from vchat.state import State
+
+log = logging.getLogger("vchat.relay")
+
+
+class Hub:
+    """Holds every room that has someone on this instance."""
+
+    def __init__(
+        self, *, instance: str, state: State, bus: Bus, clock: Callable[[], float]
+    ) -> None:
+        self.instance = instance
+        self.tasks = Tasks()
+        self._state = state
+        self._bus = bus
+        self._clock = clock
+        self._rooms: dict[str, Room] = {}
+        self._visitors: dict[str, int] = {}
+        self._closing: dict[str, asyncio.Event] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._state_away = False
+
+    def start(self) -> None:
+        self.tasks.start(self._renew_for_ever(), "renewing seats")
+
+    async def stop(self) -> None:
+        await self.tasks.cancel()
+
+    @asynccontextmanager
+    async def room(self, room_id: str) -> AsyncIterator[Room]:
+        """The room while someone is in it. The last to leave closes it before going."""
+        while room_id in self._closing:
+            # Its subscription is being deleted; a new one of the same name must come after.
+            await self._closing[room_id].wait()
+        if room_id not in self._rooms:
+            self._rooms[room_id] = room = Room(
+                room_id,
+                instance=self.instance,
+                state=self._state,
+                bus=self._bus,
+                clock=self._clock,
+            )
+            room.open()
+            self._empty.clear()
+        room = self._rooms[room_id]
+        self._visitors[room_id] = self._visitors.get(room_id, 0) + 1
+        try:
+            yield room
+        finally:
+            self._visitors[room_id] -= 1
+            if not self._visitors[room_id]:
+                del self._visitors[room_id], self._rooms[room_id]
+                self._closing[room_id] = closed = asyncio.Event()
+                try:
+                    await room.close()
+                finally:
+                    del self._closing[room_id]
+                    closed.set()
+                    if not self._rooms and not self._closing:
+                        self._empty.set()
+
+    def stays(self) -> list[Stay]:
+        """Everyone who is connected to this instance."""
+        return [stay for room in self._rooms.values() for stay in room.stays()]
+
+    @property
+    def rooms(self) -> int:
+        return len(self._rooms)
+
+    async def drain(self, seconds: float) -> None:
+        """Send everybody away, to come back elsewhere, and wait until the rooms are closed."""
+        for stay in self.stays():
+            stay.close(Why.MIGRATE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(limits.RENEW_S)
+            await asyncio.gather(*(self._renew(room) for room in list(self._rooms.values())))
+
+    async def _renew(self, room: Room) -> None:
+        try:
+            await room.renew()
+            if self._state_away:
+                log.warning("the shared state is back")
+            self._state_away = False
+        except Refused:
+            # Poses keep flowing and events are refused; leases outlast a short absence.
+            if not self._state_away:
+                log.warning("the shared state is away")
+            self._state_away = True

@@ -1,0 +1,139 @@
+"""How frames travel between the relay and one browser: the port, and the line any ASGI server has.
+
+A line never makes the room wait. Events queue up to a bound and then the browser is closed as a
+slow reader; poses are skipped, since the next ones say more.
+"""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from vchat import limits
+
+_CLOSE_S = 2.0
+_POSE_BACKLOG_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message to browsers; `wire` is made once, however many get it."""
+
+    payload: bytes
+    binary: bool = False
+
+    @cached_property
+    def wire(self) -> bytes:
+        """The message as one unmasked WebSocket frame (RFC 6455, section 5.2)."""
+        first = 0x82 if self.binary else 0x81
+        size = len(self.payload)
+        if size < 126:
+            return bytes((first, size)) + self.payload
+        if size < 1 << 16:
+            return bytes((first, 126)) + size.to_bytes(2, "big") + self.payload
+        return bytes((first, 127)) + size.to_bytes(8, "big") + self.payload
+
+
+class Ear(Protocol):
+    """Who listens to a line. Called from the transport: quick, and never raising."""
+
+    def on_text(self, text: str) -> None: ...
+
+    def on_binary(self, data: bytes) -> None: ...
+
+    def on_gone(self, code: int) -> None:
+        """The browser is gone, with this close code; nothing comes after."""
+
+    def on_slow(self) -> None:
+        """The browser left so much unread that an event could not be queued."""
+
+
+class Line(Protocol):
+    """A connection to one browser."""
+
+    def start(self, ear: Ear) -> None: ...
+
+    def send(self, frame: Frame) -> None:
+        """Send an event: in order, never skipped; too large a backlog calls `on_slow`."""
+
+    def offer(self, frame: Frame) -> bool:
+        """Send poses unless the browser is behind; False when they were skipped."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """Send what is queued, then close, within a deadline."""
+
+
+class AsgiLine:
+    """A line over Starlette's WebSocket, for any server: a task that reads and one that writes."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+        self._queue: deque[Frame] = deque()
+        self._backlog = 0
+        self._stirred = asyncio.Event()
+        self._ending = False
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    def start(self, ear: Ear) -> None:
+        self._ear = ear
+        self._tasks = (asyncio.create_task(self._read()), asyncio.create_task(self._write()))
+
+    def send(self, frame: Frame) -> None:
+        if self._backlog > limits.WRITE_BUFFER_BYTES:
+            self._ear.on_slow()
+            return
+        self._put(frame)
+
+    def offer(self, frame: Frame) -> bool:
+        if self._backlog > _POSE_BACKLOG_BYTES:
+            return False
+        self._put(frame)
+        return True
+
+    def _put(self, frame: Frame) -> None:
+        self._queue.append(frame)
+        self._backlog += len(frame.payload)
+        self._stirred.set()
+
+    async def close(self, code: int, reason: str) -> None:
+        self._ending = True
+        self._stirred.set()
+        reader, writer = self._tasks
+        with suppress(TimeoutError, WebSocketDisconnect, OSError):
+            async with asyncio.timeout(_CLOSE_S):
+                await writer
+                await self._socket.close(code, reason)
+        for task in (reader, writer):
+            task.cancel()
+        await asyncio.gather(reader, writer, return_exceptions=True)
+
+    async def _read(self) -> None:
+        # Not receive_text(): a binary frame would make that raise KeyError.
+        while True:
+            frame = await self._socket.receive()
+            if frame["type"] == "websocket.disconnect":
+                self._ear.on_gone(frame.get("code") or 1006)
+                return
+            if (text := frame.get("text")) is not None:
+                self._ear.on_text(text)
+            else:
+                self._ear.on_binary(frame["bytes"])
+
+    async def _write(self) -> None:
+        with suppress(WebSocketDisconnect, OSError):
+            while self._queue or not self._ending:
+                if not self._queue:
+                    self._stirred.clear()
+                    await self._stirred.wait()
+                    continue
+                frame = self._queue[0]
+                if frame.binary:
+                    await self._socket.send_bytes(frame.payload)
+                else:
+                    await self._socket.send_text(frame.payload.decode())
+                self._queue.popleft()
+                self._backlog -= len(frame.payload)

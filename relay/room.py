@@ -1,0 +1,386 @@
+"""One room on this instance: who is connected here, what they were told, and who moved."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from relay.line import Frame, Line
+from relay.tasks import Tasks
+from relay.ticker import Ticker
+from vchat import bus_messages, limits
+from vchat.bus import Bus
+from vchat.errors import Refused, Why
+from vchat.events import Event
+from vchat.model import Member
+from vchat.policy import Role
+from vchat.sequencer import Sequencer
+from vchat.state import Guest, Position, Reason, Seated, State
+
+log = logging.getLogger("vchat.relay")
+
+_GAP_S = 0.05
+"""How long a missing event may be on its way before the log is asked."""
+_READ = 500
+_BUS_BACKLOG = 1000
+_SUPERSEDED_S = 5.0
+"""How long an old connection of the same session may stay after the new one took over."""
+
+
+class Close(Protocol):
+    """Says bye and closes one browser's connection."""
+
+    def __call__(self, why: Why, retry_ms: int | None = None) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Stay:
+    """One connection's stay in the room. `known` is the last event its browser was given."""
+
+    session: str
+    line: Line
+    close: Close
+    me: Member
+    generation: int = 0
+    known: int = 0
+    lagging: bool = False
+    arriving: list[Event] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a newcomer is welcomed with. `known` is where their events go on from."""
+
+    seated: Seated
+    known: int
+    recovered: bool
+    missed: tuple[Event, ...]
+
+
+class _Notice(msgspec.Struct, rename="camel"):
+    """The part of an event that concerns the relay itself."""
+
+    type: str
+    user_id: str = ""
+    seat: int = 0
+    reason: str = ""
+    role: Role | None = None
+    muted: bool | None = None
+    name: str | None = None
+
+
+_read_notice = msgspec.json.Decoder(_Notice).decode
+_TOLD_ONLY = (b'{"type":"chat"', b'{"type":"signal"', b'{"type":"joined"', b'{"type":"room"')
+_REMOVED: dict[str, Why] = {
+    Reason.KICKED: Why.KICKED,
+    Reason.BANNED: Why.BANNED,
+    # Swept out while the socket lived, as behind a frozen relay: the session can come back.
+    Reason.LOST: Why.ROTATE,
+}
+
+
+class Room:
+    """Delivers to each member every event of the room exactly once and in order, and everyone's
+    poses once a tick, whichever instance they came from."""
+
+    def __init__(
+        self,
+        room_id: str,
+        *,
+        instance: str,
+        state: State,
+        bus: Bus,
+        clock: Callable[[], float],
+    ) -> None:
+        self.id = room_id
+        self._instance = instance
+        self._state = state
+        self._bus = bus
+        self._tasks = Tasks()
+        self._stays: dict[str, Stay] = {}
+        self._newcomers: set[Stay] = set()
+        self._events = Sequencer()
+        self._filling = False
+        self._ticker = Ticker(self._stays.values, clock)
+        self._others = False
+        self._heard_poses = False
+        self._local_moves: list[tuple[int, int, bytes]] = []
+        self._outbox: deque[bytes] = deque(maxlen=_BUS_BACKLOG)
+        self._publisher: asyncio.Task[None] | None = None
+
+    # Its life
+
+    def open(self) -> None:
+        self._tasks.start(self._listen(), f"listening to {self.id}")
+        self._publish(bus_messages.encode(bus_messages.PosesWanted()))
+
+    async def close(self) -> None:
+        """Let go of the room: its subscription, its timer, its lease."""
+        self._ticker.stop()
+        await self._tasks.cancel()
+        try:
+            await self._state.renew(self.id, self._instance, {}, hosting=False)
+        except Refused:
+            log.info("the lease on %s is left to run out", self.id)
+
+    @property
+    def empty(self) -> bool:
+        return not self._stays and not self._newcomers
+
+    def stays(self) -> list[Stay]:
+        return [*self._stays.values(), *self._newcomers]
+
+    # Coming and going
+
+    async def seat(
+        self, stay: Stay, guest: Guest, resume_from: Position | None, *, resume: bool
+    ) -> Arrival:
+        """Take a seat, and begin to collect what happens. Raises Refused."""
+        # Registered before the first await: what is delivered meanwhile is not missed.
+        self._newcomers.add(stay)
+        seated = await self._state.sit(
+            self.id, guest, session=stay.session, instance=self._instance, resume=resume
+        )
+        stay.me, stay.generation = seated.me, seated.generation
+        self._learn(seated.head.epoch, seated.head.offset, seated.events)
+        self._replace(stay.me.user_id, stay.session, stay.generation)
+        self._publish(
+            bus_messages.encode(
+                bus_messages.Replaced(stay.me.user_id, stay.session, stay.generation)
+            )
+        )
+        missed = None if resume_from is None else await self._missed(resume_from)
+        if resume_from is None or missed is None:
+            return Arrival(seated, seated.head.offset, recovered=False, missed=())
+        return Arrival(seated, resume_from.offset, recovered=True, missed=missed)
+
+    def enter(self, stay: Stay, arrival: Arrival) -> None:
+        """The browser was welcomed: give it what it missed, everyone's poses, and go on live."""
+        self._newcomers.discard(stay)
+        stay.known = arrival.known
+        for event in sorted((*arrival.missed, *stay.arriving), key=lambda event: event.offset):
+            if event.offset > stay.known:
+                stay.known = event.offset
+                stay.line.send(Frame(event.frame()))
+        stay.arriving.clear()
+        self._stays[stay.me.user_id] = stay
+        self._ticker.board.restart(stay.me.seat)
+        self._ticker.welcome(stay)
+
+    async def exit(self, stay: Stay, *, left: bool) -> None:
+        """The connection is over: give up the seat if the person left, else hold it a while."""
+        self._newcomers.discard(stay)
+        if self._stays.get(stay.me.user_id) is stay:
+            del self._stays[stay.me.user_id]
+        if not stay.generation:
+            return
+        try:
+            if left:
+                logged = await self._state.leave(
+                    self.id, stay.me.user_id, stay.generation, Reason.LEFT
+                )
+                if logged is not None:
+                    self._learn(logged[0].epoch, logged[0].offset, [logged[1]])
+            else:
+                await self._state.lose(self.id, stay.me.user_id, stay.generation)
+        except Refused:
+            log.info("a seat in %s is left to run out", self.id)
+
+    async def renew(self) -> None:
+        """Renew every seat held here, and learn what happened meanwhile. Raises Refused."""
+        seats = {stay.me.user_id: stay.generation for stay in self._stays.values()}
+        renewal = await self._state.renew(self.id, self._instance, seats, hosting=True)
+        self._others = renewal.others
+        self._learn(renewal.head.epoch, renewal.head.offset, renewal.events)
+        for user_id in renewal.gone:
+            stay = self._stays.get(user_id)
+            if stay is not None and stay.generation == seats[user_id]:
+                stay.close(Why.ROTATE)
+        if self._others and not self._heard_poses:
+            self._publish(bus_messages.encode(bus_messages.PosesWanted()))
+
+    # Events
+
+    async def say(self, stay: Stay, message_id: str, body: bytes, *, chat: bool) -> int:
+        """Number, store and deliver an event; its offset. Raises Refused."""
+        said = await self._state.append(self.id, stay.me.user_id, message_id, body, chat=chat)
+        if said.fresh:
+            event = Event(said.at.offset, said.time, body)
+            self._learn(said.at.epoch, said.at.offset, [event])
+        return said.at.offset
+
+    async def amend(self, user_id: str, changes: dict[str, object]) -> None:
+        """Change a member, and tell everyone. Raises Refused."""
+        if logged := await self._state.amend(self.id, user_id, changes):
+            self._learn(logged[0].epoch, logged[0].offset, [logged[1]])
+
+    def whisper(self, frame: bytes) -> None:
+        """Send a frame to everyone who is there right now; it is not stored."""
+        self._send_all(frame)
+        self._publish(bus_messages.encode(bus_messages.Ephemeral(frame)))
+
+    def _learn(self, epoch: str, head: int, added: Sequence[Event]) -> None:
+        """Take in what the state said: where the log stands, and the events this step added."""
+        if self._events.epoch not in (None, epoch):
+            # The log was wiped. Seats and resume tokens went with it.
+            for stay in self.stays():
+                stay.close(Why.SESSION_UNKNOWN)
+            return
+        self._events.begin(epoch, added[0].offset - 1 if added else head)
+        if added:
+            self._deliver(added)
+            self._publish(bus_messages.encode_events(epoch, added))
+        if head > self._events.offset:
+            self._fill_later()
+
+    def _deliver(self, arrived: Iterable[Event]) -> None:
+        for event in arrived:
+            for due in self._events.take(event):
+                self._tell(due)
+        if self._events.gap:
+            self._fill_later()
+
+    def _tell(self, event: Event) -> None:
+        frame = Frame(event.frame())
+        offset = event.offset
+        for stay in self._stays.values():
+            if stay.known < offset:
+                stay.known = offset
+                stay.line.send(frame)
+        for stay in self._newcomers:
+            stay.arriving.append(event)
+        if not event.body.startswith(_TOLD_ONLY):
+            self._heed(_read_notice(event.body))
+
+    def _heed(self, notice: _Notice) -> None:
+        if notice.type == "ended":
+            for stay in self.stays():
+                stay.close(Why.ROOM_ENDED)
+            return
+        member = self._stays.get(notice.user_id)
+        if notice.type == "left":
+            self._ticker.board.forget(notice.seat)
+            why = _REMOVED.get(notice.reason)
+            if member is not None and member.me.seat == notice.seat and why is not None:
+                member.close(why)
+        elif notice.type == "member" and member is not None:
+            told = {"role": notice.role, "muted": notice.muted, "name": notice.name}
+            changes = {name: value for name, value in told.items() if value is not None}
+            member.me = msgspec.structs.replace(member.me, **changes)
+
+    def _fill_later(self) -> None:
+        if not self._filling:
+            self._filling = True
+            self._tasks.start(self._fill(), f"filling a gap in {self.id}")
+
+    async def _fill(self) -> None:
+        """Read from the log what did not come by itself."""
+        try:
+            await asyncio.sleep(_GAP_S)
+            while True:
+                assert self._events.epoch is not None
+                after = Position(self._events.epoch, self._events.offset)
+                found = await self._state.read(self.id, after, _READ)
+                if found is None:
+                    for stay in self.stays():
+                        stay.close(Why.ROTATE)
+                    return
+                self._deliver(found)
+                if len(found) < _READ:
+                    return
+        except Refused:
+            return  # The next renewal sees the gap again.
+        finally:
+            self._filling = False
+
+    async def _missed(self, since: Position) -> tuple[Event, ...] | None:
+        """All events after `since`; None when the log does not reach back to it."""
+        missed: list[Event] = []
+        while True:
+            found = await self._state.read(self.id, since, _READ)
+            if found is None:
+                return None
+            missed += found
+            if len(found) < _READ:
+                return tuple(missed)
+            since = Position(since.epoch, found[-1].offset)
+
+    def _replace(self, user_id: str, session: str, generation: int) -> None:
+        """Someone took this seat over: the older connection, if it is here, lets go."""
+        old = self._stays.get(user_id)
+        if old is None or old.generation >= generation:
+            return
+        if old.session != session:
+            old.close(Why.REPLACED)
+            return
+        # The same session on a new connection. The browser closes the old one itself once it has
+        # switched; one that is only half open is closed for it.
+        del self._stays[user_id]
+        asyncio.get_running_loop().call_later(_SUPERSEDED_S, old.close, Why.MIGRATE)
+
+    def _send_all(self, payload: bytes) -> None:
+        frame = Frame(payload)
+        for stay in self._stays.values():
+            stay.line.send(frame)
+
+    # Poses
+
+    def move(self, stay: Stay, seq: int, body: bytes) -> None:
+        """Show a member's pose in the next tick."""
+        seat = stay.me.seat
+        if self._ticker.put(seat, seq, body) and self._others:
+            if not self._local_moves:
+                asyncio.get_running_loop().call_later(1 / limits.TICK_HZ, self._share_moves)
+            self._local_moves.append((seat, seq, body))
+
+    def _share_moves(self) -> None:
+        moves, self._local_moves = self._local_moves, []
+        self._publish(bus_messages.encode(bus_messages.Poses(tuple(moves))))
+
+    # Other instances
+
+    async def _listen(self) -> None:
+        async with self._bus.listen(self.id) as messages:
+            async for message in messages:
+                try:
+                    self._hear(bus_messages.decode(message))
+                except ValueError:
+                    log.warning("dropped a message on the topic of %s that is not ours", self.id)
+
+    def _hear(self, message: bus_messages.BusMessage) -> None:
+        match message:
+            case bus_messages.Events(epoch=epoch):
+                # Another epoch is a late echo, or the first of a wiped log: renewal will tell.
+                if self._events.epoch in (None, epoch):
+                    self._deliver(message.unpacked())
+            case bus_messages.Poses(poses=poses):
+                self._heard_poses = self._others = True
+                for seat, seq, body in poses:
+                    self._ticker.put(seat, seq, body)
+            case bus_messages.PosesWanted():
+                self._others = True
+                seats = frozenset(stay.me.seat for stay in self._stays.values())
+                if held := self._ticker.board.poses(seats):
+                    self._publish(bus_messages.encode(bus_messages.Poses(tuple(held))))
+            case bus_messages.Replaced():
+                self._replace(message.user_id, message.session, message.generation)
+            case bus_messages.Ephemeral(frame=frame):
+                self._send_all(frame)
+
+    def _publish(self, message: bytes) -> None:
+        self._outbox.append(message)
+        if self._publisher is None or self._publisher.done():
+            self._publisher = self._tasks.start(self._drain_outbox(), f"publishing to {self.id}")
+
+    async def _drain_outbox(self) -> None:
+        while self._outbox:
+            message = self._outbox.popleft()
+            try:
+                await self._bus.publish(self.id, message)
+            except Refused:
+                # Events are in the log, where the others find them; poses are stale by now.
+                log.info("a message to %s did not go out", self.id)

@@ -1,0 +1,358 @@
+"""One browser's stay in one room, from its hello to the bye."""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+
+from relay.door import Admission, Door
+from relay.hub import Hub
+from relay.line import Frame, Line
+from relay.room import Room, Stay
+from vchat import events, inbound, limits, outbound, ticks
+from vchat.errors import Refused, Why
+from vchat.ids import is_room_id
+from vchat.inbound import Chat, Hello, Leave, Message, Pong, Refresh, Signal, Unusable
+from vchat.model import Member
+from vchat.policy import Action, may
+from vchat.rates import Bucket
+from vchat.text import clean_text
+
+log = logging.getLogger("vchat.relay")
+
+_PING = Frame(outbound.PING)
+_STRIKE_RATE = limits.Rate(burst=limits.STRIKES, per_s=limits.STRIKES / 60)
+_COMPLAINTS = limits.Rate(burst=3, per_s=1)
+_KEEP_RESUME_S = limits.RESUME_S / 3
+
+
+class Session:
+    """Talks with one browser. Poses go straight from the transport to the room; everything else
+    waits in a bounded inbox and is handled in order."""
+
+    def __init__(
+        self,
+        room_id: str,
+        line: Line,
+        *,
+        hub: Hub,
+        door: Door,
+        clock: Callable[[], float],
+        relay: str,
+    ) -> None:
+        self._room_id = room_id
+        self._line = line
+        self._hub = hub
+        self._door = door
+        self._clock = clock
+        self._relay = relay
+        self._loop = asyncio.get_running_loop()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._inbox: deque[str] = deque()
+        self._stirred = asyncio.Event()
+        self._gone: int | None = None
+        self._bye: tuple[Why, int | None] | None = None
+        self._room: Room | None = None
+        self._stay: Stay | None = None
+        self._resume = ""
+        self._quiet = False
+        now = self._loop.time()
+        self._poses = Bucket(limits.POSE, now)
+        self._chats = Bucket(limits.CHAT, now)
+        self._signals = Bucket(limits.SIGNAL, now)
+        self._control = Bucket(limits.CONTROL, now)
+        self._strikes = Bucket(_STRIKE_RATE, now)
+        self._complaints = Bucket(_COMPLAINTS, now)
+
+    # From hello to bye
+
+    async def run(self, refusal: Why | None = None) -> None:
+        """Stay until either side ends it. With `refusal` the browser only hears why it must go."""
+        self._line.start(self)
+        left = False
+        try:
+            if refusal is not None:
+                raise Refused(refusal)
+            if not is_room_id(self._room_id):
+                raise Refused(Why.ROOM_NOT_FOUND)
+            admission = await self._admitted()
+            async with self._hub.room(self._room_id) as room:
+                self._room = room
+                try:
+                    await self._enter(room, admission)
+                    left = await self._converse()
+                finally:
+                    if self._stay is not None:
+                        await room.exit(self._stay, left=left or self._gone == 1000)
+        except Refused as refused:
+            self.close(refused.why, refused.retry_ms)
+        except Exception:
+            log.exception("a session in %s failed", self._room_id)
+            self.close(Why.INTERNAL)
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            await self._hang_up()
+
+    async def _admitted(self) -> Admission:
+        hello = await self._hello()
+        if hello.resume is not None:
+            return await self._door.by_resume(self._room_id, hello.resume)
+        assert hello.ticket is not None
+        return await self._door.by_ticket(self._room_id, hello.ticket)
+
+    async def _hello(self) -> Hello:
+        try:
+            async with asyncio.timeout(limits.HELLO_S):
+                text = await self._next()
+        except TimeoutError as error:
+            raise Refused(Why.NO_HELLO) from error
+        message = None if text is None else inbound.parse(text)
+        if not isinstance(message, Hello):
+            raise Refused(Why.NO_HELLO)
+        return message
+
+    async def _enter(self, room: Room, admission: Admission) -> None:
+        guest = admission.guest
+        nobody = Member(
+            seat=0, user_id=guest.user_id, name=guest.name, role=guest.role, avatar=guest.avatar
+        )
+        self._stay = stay = Stay(admission.session, self._line, self.close, nobody)
+        arrival = await room.seat(
+            stay, guest, admission.resume_from, resume=admission.resume_from is not None
+        )
+        self._resume = await self._door.give_resume(self._room_id, admission)
+        seated = arrival.seated
+        self._line.send(
+            Frame(
+                outbound.welcome(
+                    session=stay.session,
+                    me=seated.me,
+                    role=seated.me.role,
+                    room=seated.room,
+                    members=seated.members,
+                    known=arrival.known,
+                    head=seated.head,
+                    recovered=arrival.recovered,
+                    history=() if arrival.recovered else seated.history,
+                    resume=self._resume,
+                    expires_in=self._expires_in(admission.expires_at),
+                    relay=self._relay,
+                    server_time=int(self._clock() * 1000),
+                )
+            )
+        )
+        room.enter(stay, arrival)
+        self._expire_at(admission.expires_at)
+        # The first ping at a random point, so that those who came together do not ping together.
+        self._later("ping", random.random() * limits.PING_MS / 1000, self._ping)  # noqa: S311
+        self._later("resume", _KEEP_RESUME_S, self._keep_resume)
+
+    async def _converse(self) -> bool:
+        """Handle messages until it ends; True when the browser said `leave`."""
+        while (text := await self._next()) is not None:
+            message = inbound.parse(text)
+            message_id = getattr(message, "id", None)
+            try:
+                if isinstance(message, Leave):
+                    self._line.send(Frame(outbound.LEFT))
+                    return True
+                await self._handle(message)
+            except Refused as refused:
+                self._complain(refused, message_id)
+        return False
+
+    async def _hang_up(self) -> None:
+        if self._gone is None and self._bye is None:
+            await self._line.close(1000, "left")
+            return
+        why, retry_ms = self._bye or (Why.NO_PONG, None)
+        if self._gone is None:
+            self._line.send(Frame(outbound.bye(why, retry_ms)))
+        assert why.value.close is not None
+        await self._line.close(why.value.close, why.value.code)
+
+    def close(self, why: Why, retry_ms: int | None = None) -> None:
+        """End the session: the browser hears why, and what to do, as a `bye` and a close code."""
+        if self._bye is None:
+            self._bye = (why, retry_ms)
+            self._stirred.set()
+
+    # What comes from the transport
+
+    def on_text(self, text: str) -> None:
+        self._quiet = False
+        if len(text) > limits.FRAME_BYTES or len(text.encode()) > limits.FRAME_BYTES:
+            self.close(Why.TOO_LARGE)
+        elif len(self._inbox) >= limits.INBOX:
+            self.close(Why.TOO_FAST)
+        else:
+            self._inbox.append(text)
+            self._stirred.set()
+
+    def on_binary(self, data: bytes) -> None:
+        self._quiet = False
+        stay, room = self._stay, self._room
+        try:
+            if stay is None or room is None or not stay.generation:
+                raise Refused(Why.NO_HELLO)
+            if self._bye is not None:
+                return
+            seq, body = ticks.parse_pose(data)
+            if retry_ms := self._poses.take(self._loop.time()):
+                self._strike(Refused(Why.TOO_FAST, retry_ms=retry_ms))
+            elif not may(stay.me.role, Action.POSE):
+                self._strike(Refused(Why.FORBIDDEN, "Spectators have no avatar."))
+            else:
+                room.move(stay, seq, body)
+        except Refused as refused:
+            self.close(refused.why)
+
+    def on_gone(self, code: int) -> None:
+        self._gone = code
+        self._stirred.set()
+
+    def on_slow(self) -> None:
+        self.close(Why.SLOW_READER)
+
+    async def _next(self) -> str | None:
+        """The next text frame; None when there will be no more."""
+        while True:
+            if self._bye is not None:
+                return None
+            if self._inbox:
+                return self._inbox.popleft()
+            if self._gone is not None:
+                return None
+            self._stirred.clear()
+            await self._stirred.wait()
+
+    # What a browser may say
+
+    async def _handle(self, message: Message | Unusable) -> None:
+        assert self._stay is not None
+        match message:
+            case Chat():
+                self._spend(self._chats)
+                await self._chat(message)
+            case Signal():
+                self._spend(self._signals)
+                await self._signal(message)
+            case Refresh():
+                self._spend(self._control)
+                await self._refresh(message.ticket)
+            case Pong():
+                self._spend(self._control)
+            case Hello():
+                self._spend(self._control)
+                raise Refused(Why.INVALID_REQUEST, "You said hello already.")
+            case Unusable():
+                self._spend(self._control)
+                raise Refused(message.why, message.detail)
+
+    async def _chat(self, message: Chat) -> None:
+        assert self._stay is not None
+        me = self._allowed(Action.CHAT)
+        try:
+            text = clean_text(message.text, most=limits.TEXT_LENGTH)
+        except ValueError as error:
+            raise Refused(Why.INVALID_REQUEST, f"{error} - at `$.text`") from error
+        body = events.chat(
+            message_id=message.id, seat=me.seat, user_id=me.user_id, name=me.name, text=text
+        )
+        await self._say(message.id, body, chat=True)
+
+    async def _signal(self, message: Signal) -> None:
+        me = self._allowed(Action.SIGNAL)
+        body = events.signal(
+            message_id=message.id,
+            seat=me.seat,
+            user_id=me.user_id,
+            name=me.name,
+            signal=message.name,
+            data=message.data,
+        )
+        if not message.ephemeral:
+            await self._say(message.id, body, chat=False)
+        elif self._room is not None:
+            self._room.whisper(b'{"time":%d,%b' % (int(self._clock() * 1000), body[1:]))
+
+    async def _say(self, message_id: str, body: bytes, *, chat: bool) -> None:
+        assert self._room is not None
+        assert self._stay is not None
+        offset = await self._room.say(self._stay, message_id, body, chat=chat)
+        self._line.send(Frame(outbound.ack(message_id, offset)))
+
+    async def _refresh(self, ticket: str) -> None:
+        assert self._room is not None
+        assert self._stay is not None
+        admission = await self._door.by_ticket(self._room_id, ticket)
+        guest, me = admission.guest, self._stay.me
+        if guest.user_id != me.user_id:
+            raise Refused(Why.FORBIDDEN, "The ticket is another person's.")
+        renewed = Admission(guest, self._stay.session, admission.expires_at)
+        look = guest.avatar and {"source": guest.avatar.source, "id": guest.avatar.id}
+        await self._room.amend(
+            me.user_id, {"name": guest.name, "role": guest.role.value, "avatar": look}
+        )
+        self._resume = await self._door.give_resume(self._room_id, renewed)
+        self._expire_at(renewed.expires_at)
+        expires_in = self._expires_in(renewed.expires_at)
+        self._line.send(Frame(outbound.refreshed(self._resume, expires_in)))
+
+    def _allowed(self, action: Action) -> Member:
+        assert self._stay is not None
+        me = self._stay.me
+        if not may(me.role, action):
+            raise Refused(Why.FORBIDDEN, f"The role {me.role} may not {action}.")
+        if me.muted:
+            raise Refused(Why.MUTED)
+        return me
+
+    # Speed, and what comes of too much of it
+
+    def _spend(self, bucket: Bucket) -> None:
+        if retry_ms := bucket.take(self._loop.time()):
+            raise Refused(Why.TOO_FAST, retry_ms=retry_ms)
+
+    def _complain(self, refused: Refused, message_id: str | None) -> None:
+        """Tell the browser that its message was refused; those who go on too fast are closed."""
+        if refused.why is Why.TOO_FAST and self._strikes.take(self._loop.time()):
+            self.close(Why.TOO_FAST)
+            return
+        self._line.send(Frame(outbound.error(refused, message_id)))
+
+    def _strike(self, refused: Refused) -> None:
+        """Like `_complain` for poses, of which only some are answered."""
+        if self._strikes.take(self._loop.time()):
+            self.close(Why.TOO_FAST)
+        elif not self._complaints.take(self._loop.time()):
+            self._line.send(Frame(outbound.error(refused)))
+
+    # Time
+
+    def _later(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+        if name in self._timers:
+            self._timers[name].cancel()
+        self._timers[name] = self._loop.call_later(seconds, action)
+
+    def _ping(self) -> None:
+        self._quiet = True
+        self._line.send(_PING)
+        self._later("pong", limits.PONG_S, self._check_pong)
+        self._later("ping", limits.PING_MS / 1000, self._ping)
+
+    def _check_pong(self) -> None:
+        if self._quiet:
+            self.close(Why.NO_PONG)
+
+    def _keep_resume(self) -> None:
+        self._hub.tasks.start(self._door.keep_resume(self._resume), "keeping a resume token")
+        self._later("resume", _KEEP_RESUME_S, self._keep_resume)
+
+    def _expires_in(self, expires_at: int) -> int:
+        return max(0, round(expires_at / 1000 - self._clock()))
+
+    def _expire_at(self, expires_at: int) -> None:
+        self._later("expiry", self._expires_in(expires_at), lambda: self.close(Why.TICKET_EXPIRED))

@@ -1,0 +1,101 @@
+"""What the relay says as text: each frame's shape, as JSON bytes ready to send."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from vchat import limits
+from vchat.errors import Refused, Why
+from vchat.events import Event, room_view
+from vchat.model import Member, Room
+from vchat.policy import Role
+from vchat.state import Position
+
+_encode = msgspec.json.encode
+
+LIMITS = {
+    "chat": {"burst": limits.CHAT.burst, "perS": limits.CHAT.per_s},
+    "signal": {"burst": limits.SIGNAL.burst, "perS": limits.SIGNAL.per_s},
+    "poseHz": limits.POSE_HZ,
+    "frameBytes": limits.FRAME_BYTES,
+    "textLength": limits.TEXT_LENGTH,
+}
+"""The limits a welcome tells."""
+
+
+def welcome(
+    *,
+    session: str,
+    me: Member,
+    role: Role,
+    room: Room,
+    members: Sequence[bytes],
+    known: int,
+    head: Position,
+    recovered: bool,
+    history: Sequence[Event],
+    resume: str,
+    expires_in: int,
+    relay: str,
+    server_time: int,
+) -> bytes:
+    """The first frame. `known` is the offset of the last event the browser is taken to know,
+    `expires_in` the seconds until the session needs a refresh."""
+    return _encode(
+        {
+            "type": "welcome",
+            "session": session,
+            "seat": me.seat,
+            "user": {"id": me.user_id, "name": me.name, "avatar": me.avatar},
+            "role": role,
+            "room": room_view(room, len(members)),
+            "members": [msgspec.Raw(member) for member in members],
+            "epoch": head.epoch,
+            "offset": known,
+            "head": head.offset,
+            "recovered": recovered,
+            "history": [msgspec.Raw(event.frame()) for event in history],
+            "resume": resume,
+            "expiresIn": expires_in,
+            "tickHz": limits.TICK_HZ,
+            "pingMs": limits.PING_MS,
+            "serverTime": server_time,
+            "relay": relay,
+            "limits": LIMITS,
+        }
+    )
+
+
+def ack(message_id: str, offset: int) -> bytes:
+    return _encode({"type": "ack", "id": message_id, "offset": offset})
+
+
+def error(refused: Refused, message_id: str | None = None) -> bytes:
+    """A message was refused; the connection stays."""
+    frame: dict[str, Any] = {"type": "error", "code": refused.code, "detail": refused.detail}
+    if message_id is not None:
+        frame["id"] = message_id
+    if refused.retry_ms is not None:
+        frame["retryMs"] = refused.retry_ms
+    return _encode(frame)
+
+
+def refreshed(resume: str, expires_in: int) -> bytes:
+    return _encode({"type": "refreshed", "resume": resume, "expiresIn": expires_in})
+
+
+def migrate(after_ms: int) -> bytes:
+    return _encode({"type": "migrate", "afterMs": after_ms})
+
+
+PING = _encode({"type": "ping"})
+LEFT = _encode({"type": "bye", "code": 1000, "reason": "left"})
+
+
+def bye(why: Why, retry_ms: int | None = None) -> bytes:
+    """What is said before the relay closes. `why` has a close code."""
+    frame: dict[str, Any] = {"type": "bye", "code": why.value.close, "reason": why.value.code}
+    if retry_ms is not None:
+        frame["retryMs"] = retry_ms
+    return _encode(frame)
