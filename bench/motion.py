@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from vchat.pose import Pose, Quaternion
+from vchat.pose import Pose, Quaternion, Root
 
 Kind = Literal["idle", "walk", "dance"]
 Angles = tuple[float, float, float]
@@ -245,8 +245,10 @@ def poses(
         bx, by, bz = style.bounce.at(t)
         expressions, gaze = face.at(t)
         yield Pose(
-            position=(place[0] + x + bx, by, place[1] + z + bz),
-            rotation=quaternion((0.0, turned, 0.0)),
+            root=Root(
+                position=(place[0] + x + bx, by, place[1] + z + bz),
+                rotation=quaternion((0.0, turned, 0.0)),
+            ),
             bones={bone: quaternion(shaken(joint.at(t))) for bone, joint in style.joints.items()},
             expressions=expressions,
             gaze=gaze,

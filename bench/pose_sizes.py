@@ -79,13 +79,13 @@ def measure(kind: Kind, jitter: float | None, seconds: float, seeds: int) -> Tal
 
 def _compare(tally: Tally, given: Pose, shown: Pose) -> None:
     pairs = [(q, shown.bones[bone]) for bone, q in given.bones.items()]
-    if given.rotation is not None and shown.rotation is not None:
-        pairs.append((given.rotation, shown.rotation))
+    assert given.root is not None
+    assert shown.root is not None
+    pairs.append((given.root.rotation, shown.root.rotation))
     worst = max(degrees_between(a, b) for a, b in pairs)
     tally.worst_degrees = max(tally.worst_degrees, worst)
-    if given.position is not None and shown.position is not None:
-        for a, b in zip(given.position, shown.position, strict=True):
-            tally.worst_metres = max(tally.worst_metres, abs(a - b))
+    for a, b in zip(given.root.position, shown.root.position, strict=True):
+        tally.worst_metres = max(tally.worst_metres, abs(a - b))
 
 
 def main() -> None:

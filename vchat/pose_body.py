@@ -13,6 +13,7 @@ MAX_BODY = 512  # bytes
 KEYFRAME = 0x01
 POSITION = 0x02
 ROTATION = 0x04
+ROOT = POSITION | ROTATION
 FACE = 0x08
 UPPER = 0x10
 LOWER = 0x20
@@ -37,7 +38,6 @@ GAZE_BYTES = 2
 
 Detail = Literal["near", "middle", "far"]
 
-_ROOT_FLAGS = KEYFRAME | POSITION | ROTATION
 _DROPPED = {"near": 0, "middle": LOWER | FINE, "far": FACE | UPPER | LOWER | FINE}
 
 

@@ -2,7 +2,7 @@
 
 from vchat.pose.decoder import PoseDecoder
 from vchat.pose.encoder import PoseEncoder
-from vchat.pose.value import BONES, EXPRESSIONS, Pose, Quaternion, Vector
+from vchat.pose.value import BONES, EXPRESSIONS, Pose, Quaternion, Root, Vector
 from vchat.pose_body import PoseError
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "PoseEncoder",
     "PoseError",
     "Quaternion",
+    "Root",
     "Vector",
 ]

@@ -36,6 +36,8 @@ class PoseDecoder:
         reader = _Reader(data)
         flags = reader.header()
         if flags & body.KEYFRAME:
+            if flags & body.ROOT not in (0, body.ROOT):
+                raise PoseError("A keyframe has the root's position and rotation, or neither.")
             said = Parts.silent()
             reader.root(flags, said)
             reader.face(flags, said)

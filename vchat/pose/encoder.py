@@ -7,7 +7,7 @@ from vchat.pose import parts
 from vchat.pose.bits import BitWriter
 from vchat.pose.parts import NARROW_EXPRESSIONS, SECTIONS, Parts
 from vchat.pose.rotation import pack, same, turn_between, turned, unpack
-from vchat.pose.value import Pose, Quaternion
+from vchat.pose.value import Pose, Quaternion, Vector
 from vchat.pose_body import PoseError
 
 # A delta names its keyframe by one byte: it must be younger than one turn of that byte.
@@ -132,7 +132,7 @@ def _turns(now: Parts, base: Parts, said: Parts, first: int, last: int) -> bytes
 
 
 def _root(
-    tail: bytearray, said: Parts, position: parts.Vector | None, rotation: Quaternion | None
+    tail: bytearray, said: Parts, position: Vector | None, rotation: Quaternion | None
 ) -> int:
     flags = 0
     if position is not None:
@@ -174,7 +174,6 @@ def _same_parts(a: Parts, b: Parts) -> bool:
     """Whether both say the same things, whatever they say."""
     return (
         (a.position is None) == (b.position is None)
-        and (a.rotation is None) == (b.rotation is None)
         and (a.gaze is None) == (b.gaze is None)
         and [q is None for q in a.bones] == [q is None for q in b.bones]
         and [w is None for w in a.weights] == [w is None for w in b.weights]

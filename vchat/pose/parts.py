@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from vchat import pose_body as body
 from vchat.pose.rotation import normalized
-from vchat.pose.value import BONES, EXPRESSIONS, Pose, Quaternion, Vector
+from vchat.pose.value import BONES, EXPRESSIONS, Pose, Quaternion, Root, Vector
 from vchat.pose_body import PoseError
 
 T = TypeVar("T")
@@ -56,9 +56,12 @@ class Parts:
     @classmethod
     def of(cls, pose: Pose) -> Parts:
         """Raises PoseError for unknown names and for what is no number or no rotation."""
-        position, gaze = pose.position, pose.gaze
-        if position is not None:
-            x, y, z = position
+        position: Vector | None = None
+        rotation: Quaternion | None = None
+        gaze = pose.gaze
+        if pose.root is not None:
+            rotation = normalized(pose.root.rotation)
+            x, y, z = pose.root.position
             position = (
                 _clamped(x, -_HORIZONTAL_MOST, _HORIZONTAL_MOST),
                 _clamped(y, -_VERTICAL_MOST, _VERTICAL_MOST),
@@ -71,7 +74,7 @@ class Parts:
         weights = _by_number(pose.expressions, _EXPRESSION_NUMBERS, "expression")
         return cls(
             position,
-            None if pose.rotation is None else normalized(pose.rotation),
+            rotation,
             [None if q is None else normalized(q) for q in bones],
             [None if w is None else _clamped(w, 0.0, 1.0) for w in weights],
             gaze,
@@ -81,9 +84,9 @@ class Parts:
         return Parts(self.position, self.rotation, [*self.bones], [*self.weights], self.gaze)
 
     def pose(self) -> Pose:
+        position, rotation = self.position, self.rotation
         return Pose(
-            self.position,
-            self.rotation,
+            None if position is None or rotation is None else Root(position, rotation),
             {name: q for name, q in zip(BONES, self.bones, strict=True) if q is not None},
             {name: w for name, w in zip(EXPRESSIONS, self.weights, strict=True) if w is not None},
             self.gaze,

@@ -29,26 +29,6 @@ FINE_BONES = (
     *_left_and_right("RingProximal", "RingIntermediate", "RingDistal"),
     *_left_and_right("LittleProximal", "LittleIntermediate", "LittleDistal"),
 )
-BONES = (
-    "hips spine chest upperChest neck head"
-    " leftShoulder leftUpperArm leftLowerArm leftHand"
-    " rightShoulder rightUpperArm rightLowerArm rightHand"
-).split()
-LOWER_BONES = (
-    "leftUpperLeg leftLowerLeg leftFoot leftToes rightUpperLeg rightLowerLeg rightFoot rightToes"
-).split()
-FINE_BONES = ["leftEye", "rightEye", "jaw"] + [
-    f"{side}{finger}{joint}"
-    for side in ("left", "right")
-    for finger, joints in (
-        ("Thumb", ("Metacarpal", "Proximal", "Distal")),
-        ("Index", ("Proximal", "Intermediate", "Distal")),
-        ("Middle", ("Proximal", "Intermediate", "Distal")),
-        ("Ring", ("Proximal", "Intermediate", "Distal")),
-        ("Little", ("Proximal", "Intermediate", "Distal")),
-    )
-    for joint in joints
-]
 BONES = (*UPPER_BONES, *LOWER_BONES, *FINE_BONES)
 
 # VRM 1.0 expression presets in wire order: what talking and blinking need comes first.
@@ -75,20 +55,30 @@ EXPRESSIONS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Root:
+    """Where an avatar stands and which way it is turned.
+
+    position  metres, right-handed, +Y up: x and z within ±131.07, y within ±16.382 (clamped)
+    rotation  quaternion (x, y, z, w); the identity faces +Z
+    """
+
+    position: Vector
+    rotation: Quaternion = (0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Pose:
     """An avatar at one moment; what is absent is not said: leave it as it is.
 
-    position    metres, right-handed, +Y up: x and z within ±131.07, y within ±16.38 (clamped)
-    rotation    quaternion (x, y, z, w) of the root
-    bones       name of BONES → local quaternion of the VRM 1.0 normalized humanoid; identity is
-                the T-pose facing +Z
-    expressions name of EXPRESSIONS → weight 0..1 (clamped)
-    gaze        (yaw, pitch) in degrees, right-handed about the head's +Y, then +X: positive yaw
-                looks to the avatar's left, positive pitch down; within ±95.25 (clamped)
+    root         the whole avatar
+    bones        name of BONES → local quaternion of the VRM 1.0 normalized humanoid; identity is
+                 the T-pose facing +Z
+    expressions  name of EXPRESSIONS → weight 0..1 (clamped)
+    gaze         (yaw, pitch) in degrees, right-handed about the head's +Y, then +X: positive yaw
+                 looks to the avatar's left, positive pitch down; within ±95.25 (clamped)
     """
 
-    position: Vector | None = None
-    rotation: Quaternion | None = None
+    root: Root | None = None
     bones: Mapping[str, Quaternion] = field(default_factory=dict)
     expressions: Mapping[str, float] = field(default_factory=dict)
     gaze: tuple[float, float] | None = None
