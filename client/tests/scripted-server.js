@@ -5,7 +5,7 @@
  *   const visit = await server.visit();               the next socket whose hello has come; `visit.hello` is that frame
  *   visit.welcome({ offset: 4, head: 6 });            let it in (every field has a default)
  *   visit.event("chat", { text: "hi" });              the room's next event; `server.offset` counts, { offset } overrides
- *   await visit.frame("chat");                        the next text frame of that type (others before it are passed over)
+ *   await visit.frame("chat");                        the next text frame of that type; others stay in `visit.unread`
  *   visit.send({ type: "migrate", afterMs: 0 });      any frame; `visit.raw("not json")`, `visit.raw(bytes)` for nonsense
  *   visit.bye(4301, "be nice", { retryMs: 10 });      a goodbye without closing, as when a proxy keeps the socket open
  *   visit.close(4100);                                a close code without a goodbye
@@ -130,11 +130,8 @@ class Visit {
   }
 
   /** The next text frame of `type`. */
-  async frame(type) {
-    for (;;) {
-      const frame = await this.#frames.take();
-      if (frame.type === type) return frame;
-    }
+  frame(type) {
+    return this.#frames.take((frame) => frame.type === type);
   }
 
   /** The next binary frame. */
@@ -162,12 +159,14 @@ class Queue {
   }
 
   put(item) {
-    const taker = this.#takers.shift();
-    if (taker) taker(item);
-    else this.#items.push(item);
+    const at = this.#takers.findIndex(({ fits }) => fits(item));
+    if (at === -1) this.#items.push(item);
+    else this.#takers.splice(at, 1)[0].resolve(item);
   }
 
-  take() {
-    return this.#items.length > 0 ? Promise.resolve(this.#items.shift()) : new Promise((resolve) => this.#takers.push(resolve));
+  take(fits = () => true) {
+    const at = this.#items.findIndex(fits);
+    if (at !== -1) return Promise.resolve(this.#items.splice(at, 1)[0]);
+    return new Promise((resolve) => this.#takers.push({ fits, resolve }));
   }
 }
