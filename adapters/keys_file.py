@@ -11,7 +11,7 @@ from vchat.keys import KeyRing, dump_ring, load_ring, new_ring
 def open_ring(path: Path) -> KeyRing:
     """The ring in this file, which only its owner may read. Raises ConfigError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
             _make(path)
         return load_ring(path.read_text())

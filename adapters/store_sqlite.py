@@ -39,7 +39,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         """Open the file, making it and its folder where they are missing. Raises ConfigError."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = _open(path)
         except (OSError, sqlite3.Error) as error:
             raise ConfigError([f"The data file {path} cannot be used: {error}."]) from error

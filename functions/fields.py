@@ -78,9 +78,9 @@ def read(kind: type[T], given: Mapping[str, Any], *, strict: bool = True) -> T:
                 errors.append((pointer, "This field is required"))
             continue
         try:
-            values[field.name] = msgspec.convert(
-                value, field.type, strict=strict, dec_hook=_made_by_rule
-            )
+            made = msgspec.convert(value, field.type, strict=strict, dec_hook=_made_by_rule)
+            # Back to plain text: msgspec does not write subclasses of str.
+            values[field.name] = str(made) if type(made) in _RULES else made
         except msgspec.ValidationError as error:
             errors.append((pointer, _PLACE.sub("", str(error))))
     if errors:

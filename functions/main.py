@@ -19,9 +19,13 @@ from starlette.types import Receive, Scope, Send
 from functions.app import build
 from functions.services import Services
 from functions.settings import Settings, read_settings
+from vchat.bus import Bus
 from vchat.config import ConfigError
 from vchat.ids import new_id
 from vchat.json_lines import JsonLines
+from vchat.keys import KeyRing
+from vchat.state import State
+from vchat.store import Store
 
 
 def _start() -> Settings:
@@ -42,22 +46,51 @@ _making = asyncio.Lock()
 _apps: dict[str, Starlette] = {}
 
 
-def _services(settings: Settings) -> Services:
-    """The adapters that the settings ask for. Raises ConfigError."""
-    # Each adapter is imported where it is chosen: a cold start pays only for what it uses.
-    from adapters.bus_memory import InProcessBus
-    from adapters.keys_file import open_ring
-    from adapters.state_redis import RedisState, connect
+# Each adapter is imported where it is chosen: a cold start pays only for what it uses.
+
+
+def _store(settings: Settings) -> Store:
     from adapters.store_sqlite import SqliteStore
+
+    if settings.project is not None:
+        raise ConfigError(["GOOGLE_CLOUD_PROJECT needs the Firestore store, which is not there."])
+    return SqliteStore(settings.data / "vchat.db")
+
+
+def _state(settings: Settings) -> State:
+    from adapters.state_redis import RedisState, connect
+
+    if settings.redis_url is not None:
+        return RedisState(connect(settings.redis_url))
     from fakeredis import FakeAsyncRedis
 
-    if settings.project is not None or settings.redis_url is not None:
-        raise ConfigError(["The cloud adapters are not wired yet."])
+    return RedisState(FakeAsyncRedis())
+
+
+def _bus(settings: Settings) -> Bus:
+    instance = new_id()
+    if settings.project is not None:
+        from adapters.bus_pubsub import PubSubBus
+
+        return PubSubBus(settings.project, instance=instance, emulator=settings.pubsub_emulator)
+    from adapters.bus_memory import InProcessBus
+
+    return InProcessBus().instance(instance)
+
+
+def _keys(settings: Settings) -> KeyRing:
+    from adapters.keys_file import open_ring
+
+    return settings.keys or open_ring(settings.data / "keys.json")
+
+
+def _services(settings: Settings) -> Services:
+    """The adapters that the settings ask for. Raises ConfigError."""
     return Services(
-        store=SqliteStore(settings.data / "vchat.db"),
-        state=RedisState(FakeAsyncRedis()),
-        bus=InProcessBus().instance(new_id()),
-        keys=settings.keys or open_ring(settings.data / "keys.json"),
+        store=_store(settings),
+        state=_state(settings),
+        bus=_bus(settings),
+        keys=_keys(settings),
         issuer=settings.issuer,
         relay_urls=settings.relay_urls,
         origins=settings.origins,

@@ -20,11 +20,14 @@ def problem_response(refused: Refused, request_id: str) -> Response:
     refusal = refused.why.value
     # A refusal without a status belongs to sockets; that it came here is our mistake.
     status = refusal.status or 500
+    detail = refused.detail
+    if refused.errors:
+        detail = "; ".join(f"{pointer.lstrip('/') or 'body'}: {d}" for pointer, d in refused.errors)
     body = Problem(
         type=problem_type(refused.why),
         title=refusal.title,
         status=status,
-        detail=refused.detail,
+        detail=detail,
         code=refusal.code,
         request_id=request_id,
         errors=tuple(FieldProblem(pointer=p, detail=d) for p, d in refused.errors),

@@ -31,7 +31,7 @@ async def make_room(call: Call, services: Services) -> RoomView:
     room = Room(
         id=new_room_id(),
         name=wanted.name,
-        description=wanted.description,
+        description=wanted.description or "",
         visibility=wanted.visibility,
         capacity=wanted.capacity,
         owner_id=owner_id,

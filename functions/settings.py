@@ -10,7 +10,8 @@ from vchat.keys import KeyRing, load_ring
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`redis_url` and `project` None mean the embedded adapters; `keys` None the key file."""
+    """None means: no `redis_url`, the state inside the process; no `project`, the SQLite file and
+    the bus inside the process; no `keys`, the key file. Production has them all."""
 
     production: bool
     issuer: str
@@ -20,6 +21,7 @@ class Settings:
     redis_url: str | None
     project: str | None
     database: str
+    pubsub_emulator: str | None
     data: Path
     proxies: int
 
@@ -29,19 +31,20 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     read = Reader(environ)
     web = ("https",) if read.production else ("https", "http")
     socket = ("wss",) if read.production else ("wss", "ws")
-    cloud = read.production or any(
-        environ.get(name, "").strip() for name in ("REDIS_URL", "GOOGLE_CLOUD_PROJECT")
-    )
-    keyed = read.production or environ.get("VCHAT_SIGNING_KEYS", "").strip()
+
+    def wanted(name: str) -> bool:
+        return read.production or bool(environ.get(name, "").strip())
+
     settings = Settings(
         production=read.production,
         issuer=read.url("VCHAT_ISSUER", web),
         origins=read.origins("VCHAT_ORIGINS"),
         relay_urls=read.urls("VCHAT_RELAY_URLS", socket),
-        keys=read.parsed("VCHAT_SIGNING_KEYS", load_ring) if keyed else None,
-        redis_url=read.url("REDIS_URL", ("redis", "rediss")) if cloud else None,
-        project=read.text("GOOGLE_CLOUD_PROJECT") if cloud else None,
+        keys=read.parsed("VCHAT_SIGNING_KEYS", load_ring) if wanted("VCHAT_SIGNING_KEYS") else None,
+        redis_url=read.url("REDIS_URL", ("redis", "rediss")) if wanted("REDIS_URL") else None,
+        project=read.text("GOOGLE_CLOUD_PROJECT") if wanted("GOOGLE_CLOUD_PROJECT") else None,
         database=read.text("FIRESTORE_DATABASE", "(default)"),
+        pubsub_emulator=read.text("PUBSUB_EMULATOR_HOST", "") or None,
         data=Path(read.text("VCHAT_DATA", ".vchat")),
         # Cloud Run appends the caller to X-Forwarded-For; a load balancer before it makes 2.
         proxies=read.number("VCHAT_PROXIES", 1 if read.production else 0, least=0, most=5),

@@ -41,7 +41,7 @@ class AvatarChoice(Shape, frozen=True, kw_only=True):
 
 class NewRoom(Shape, frozen=True, kw_only=True):
     name: RoomName
-    description: Description = Description("")
+    description: Description | None = None
     visibility: Visibility
     capacity: Capacity = limits.ROOM_CAPACITY_DEFAULT
 
