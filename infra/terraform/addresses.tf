@@ -1,15 +1,11 @@
 # Every public address, known before anything exists: the api and the relays name each other, and
 # addresses taken from the finished services would make a circle.
 
-data "google_project" "this" {
-  project_id = var.project_id
-}
-
 locals {
   api_name    = "vchat-api"
   relay_names = [for shard in range(var.relay.shards) : "relay-${shard}"]
 
-  run_host   = { for name in concat(["api", "janitor"], local.relay_names) : name => "vchat-${name}-${data.google_project.this.number}.${var.region}.run.app" }
+  run_host   = { for name in concat(["api", "janitor"], local.relay_names) : name => "vchat-${name}-${var.project_number}.${var.region}.run.app" }
   api_url    = var.domain == null ? "https://${local.run_host["api"]}" : "https://${var.domain}/api"
   relay_urls = [for name in local.relay_names : var.domain == null ? "wss://${local.run_host[name]}" : "wss://${var.domain}/${name}"]
 

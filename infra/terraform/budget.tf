@@ -5,7 +5,7 @@ resource "google_billing_budget" "this" {
   display_name    = "V-Chat in ${var.project_id}"
 
   budget_filter {
-    projects = ["projects/${data.google_project.this.number}"]
+    projects = ["projects/${var.project_number}"]
   }
 
   amount {

@@ -44,6 +44,7 @@ locals {
         VCHAT_ISSUER     = local.api_url
         VCHAT_ORIGINS    = join(",", local.origins)
         VCHAT_RELAY_URLS = join(",", local.relay_urls)
+        VCHAT_PROXIES    = var.domain == null ? "1" : "2" # who appends to X-Forwarded-For
       }
     }
     janitor = {

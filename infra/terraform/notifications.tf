@@ -41,7 +41,7 @@ resource "google_pubsub_topic_iam_member" "alerts" {
 
   topic  = google_pubsub_topic.alerts[0].id
   role   = "roles/pubsub.publisher"
-  member = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-monitoring-notification.iam.gserviceaccount.com"
+  member = "serviceAccount:service-${var.project_number}@gcp-sa-monitoring-notification.iam.gserviceaccount.com"
 
   # Google makes this account with the project's first channel of the kind.
   depends_on = [google_monitoring_notification_channel.topic]

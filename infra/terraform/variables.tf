@@ -128,6 +128,16 @@ variable "project_id" {
   }
 }
 
+variable "project_number" {
+  description = "The project's number, from which addresses are known before anything exists: `gcloud projects describe PROJECT --format='value(projectNumber)'`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{6,20}$", var.project_number))
+    error_message = "project_number must be the project's number, digits only; `gcloud projects describe PROJECT` shows it."
+  }
+}
+
 variable "redis" {
   description = "Where the volatile state lives: `external` (any Redis 7 by URL, for instance one that costs nothing idle) or `memorystore` (about 36 USD a month for each GiB; twice that when highly available)."
   type = object({

@@ -1,0 +1,3 @@
+"""What Cloud Functions loads: it looks for the targets in main.py at the archive's root."""
+
+from functions.main import *  # noqa: F403

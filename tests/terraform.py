@@ -1,0 +1,99 @@
+"""Terraform for the tests: a copy of infra/ that plans without credentials or a state bucket.
+
+TERRAFORM names the command (default `terraform`). Where its google provider cannot be had, the
+tests are skipped and say so; in CI, where TERRAFORM is set on purpose, they fail.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.tools.plan_check import Plan
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = shlex.split(os.environ.get("TERRAFORM") or "terraform")
+SECRETS = {
+    "redis_url": "rediss://user:verysecretpassword@redis.example.com:6379",
+    "signing_keys": '{"keys":[{"kid":"verysecretkey"}]}',
+}
+VARIABLES = {
+    "project_id": "my-project",
+    "project_number": "123456789012",
+    "functions_archive": "functions-0123456789abcdef.zip",
+}
+_OVERRIDE = """
+terraform {{
+  backend "local" {{}}
+}}
+provider "google" {{
+  access_token = "none" # nothing is asked of Google by a first plan
+  {more}
+}}
+"""
+
+
+class Failed(Exception):
+    """A terraform command did not succeed; the text is what it said."""
+
+
+class Workspace:
+    """A copy of infra/ in a folder of its own, initialised."""
+
+    def __init__(self, folder: Path, provider: str = "") -> None:
+        shutil.copytree(
+            ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns(".terraform*", "tools")
+        )
+        self.folder = folder / "infra" / "terraform"
+        (self.folder / "offline_override.tf").write_text(_OVERRIDE.format(more=provider))
+        (self.folder / VARIABLES["functions_archive"]).write_bytes(b"an archive")
+        _init(self)
+
+    def run(self, *words: str, secrets: dict[str, str] | None = None) -> str:
+        """Run a terraform command; its output, or Failed."""
+        given = {**VARIABLES, **(SECRETS if secrets is None else secrets)}
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=self.folder,
+            env={
+                **{name: value for name, value in os.environ.items() if name[:7] != "TF_VAR_"},
+                **{f"TF_VAR_{name}": value for name, value in given.items()},
+                "TF_IN_AUTOMATION": "1",
+                "NO_COLOR": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if done.returncode:
+            raise Failed(done.stdout + done.stderr)
+        return done.stdout
+
+    def plan(self, profile: str, *words: str, secrets: dict[str, str] | None = None) -> Plan:
+        """The plan of a profile in envs/, as JSON."""
+        asked = (f"-var-file=envs/{profile}.tfvars", "-no-color", *words, "-out=plan")
+        self.run("plan", *asked, secrets=secrets)
+        shown: Any = json.loads(self.run("show", "-json", "plan").splitlines()[-1])
+        return shown
+
+
+def _init(workspace: Workspace) -> None:
+    if shutil.which(COMMAND[0]) is None:
+        _missing("terraform is not installed: https://developer.hashicorp.com/terraform/install")
+    try:
+        workspace.run("init", "-no-color", "-input=false")
+    except Failed as failed:
+        said = " ".join(str(failed).partition("Error:")[2].split())
+        _missing(f"`{shlex.join(COMMAND)} init` could not get the google provider: {said[:200]}")
+
+
+def _missing(reason: str) -> None:
+    if os.environ.get("CI") == "true" and os.environ.get("TERRAFORM"):
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,250 @@
+"""What is sent to Google: exactly what is meant, always the same bytes, and it starts on its own."""
+
+import ast
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from infra.tools import bundle
+from infra.tools.bundle import BUNDLES, ROOT
+from tests.components import free_port, wait_for_port
+from vchat.keys import dump_ring, new_ring
+
+# Chosen only by one process on one machine, so never imported where REDIS_URL and a project are set.
+ONE_PROCESS = {"fakeredis", "aiosqlite"}
+
+
+@pytest.fixture(name="source")
+def _source(tmp_path: Path) -> Path:
+    """A copy of what bundles are made of, to be changed."""
+    source = tmp_path / "source"
+    ignored = shutil.ignore_patterns(".*", "node_modules", "build")
+    for folder in ("adapters", "functions", "infra/images", "relay", "vchat"):
+        shutil.copytree(ROOT / folder, source / folder, ignore=ignored)
+    shutil.copy(ROOT / "requirements.txt", source)
+    return source
+
+
+def made(source: Path, into: Path) -> Path:
+    return bundle.archive(bundle.contents(BUNDLES["functions"], source), into)
+
+
+def test_the_same_source_makes_the_same_bytes(source: Path, tmp_path: Path) -> None:
+    first = made(source, tmp_path / "first")
+    for path in source.rglob("*"):
+        os.utime(path, (0, 0))
+    second = made(source, tmp_path / "second")
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("change", ["content", "name", "requirements"])
+def test_every_change_gives_the_archive_another_name(
+    source: Path, tmp_path: Path, change: str
+) -> None:
+    before = made(source, tmp_path)
+    if change == "content":
+        with (source / "vchat" / "limits.py").open("a") as file:
+            file.write("\n")
+    elif change == "name":
+        (source / "vchat" / "limits.py").rename(source / "vchat" / "bounds.py")
+    else:
+        text = (source / "requirements.txt").read_text()
+        (source / "requirements.txt").write_text(text.replace("starlette==1", "starlette==2"))
+    assert made(source, tmp_path).name != before.name
+
+
+def test_what_is_not_listed_stays_at_home(source: Path, tmp_path: Path) -> None:
+    before = made(source, tmp_path / "before").read_bytes()
+    (source / ".env").write_text("REDIS_URL=secret")
+    (source / "functions" / ".env").write_text("REDIS_URL=secret")
+    (source / "functions" / "key.pem").write_text("secret")
+    (source / "vchat" / "__pycache__").mkdir(exist_ok=True)
+    (source / "vchat" / "__pycache__" / "ids.pyc").write_bytes(b"compiled")
+    (source / "tests").mkdir()
+    (source / "tests" / "test_it.py").write_text("")
+    (source / "secret.json").write_text("{}")
+    (source / "vchat" / "linked.json").symlink_to(source / "secret.json")
+    assert made(source, tmp_path / "after").read_bytes() == before
+
+
+def test_a_bundle_has_only_its_own_deployable() -> None:
+    functions = bundle.contents(BUNDLES["functions"])
+    relay = bundle.contents(BUNDLES["relay"])
+    assert "main.py" in functions
+    assert "Dockerfile" in relay
+    assert {name.partition("/")[0] for name in functions} == {
+        "adapters", "functions", "main.py", "requirements.txt", "vchat",
+    }  # fmt: skip
+    assert {name.partition("/")[0] for name in relay} == {
+        "Dockerfile", "adapters", "cloudbuild.yaml", "relay", "requirements.txt", "vchat",
+    }  # fmt: skip
+
+
+def test_what_docker_sees_of_the_repository_is_what_a_bundle_takes() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and line[0] != "#"]
+    assert rules[0] == "*"
+    allowed = {rule[1:] for rule in rules if rule[0] == "!"}
+    assert allowed == {*BUNDLES["relay"].folders, "requirements.txt"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def reached(entry: Path) -> set[str]:
+    """The foreign top-level packages that an entry point can come to import."""
+    todo, seen, foreign = [entry], set[Path](), set[str]()
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for name in imports(path):
+            top = name.partition(".")[0]
+            here = ROOT / Path(*name.split("."))
+            if (ROOT / top).is_dir() and top in {"adapters", "functions", "relay", "vchat"}:
+                files = [here.with_suffix(".py"), here / "__init__.py"]
+                todo += [file for file in files if file.is_file()]
+            elif top not in sys.stdlib_module_names:
+                foreign.add(top)
+    return foreign
+
+
+def provided(names: frozenset[str]) -> set[str]:
+    """The distributions that installing these brings along."""
+    todo, found = {name.lower() for name in names}, set[str]()
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            required = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue  # not needed by what stands in requirements.txt today
+        for line in required:
+            if "extra ==" not in line and (match := re.match(r"[A-Za-z0-9._-]+", line)):
+                todo.add(match[0].lower())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"), [("functions", "functions/main.py"), ("relay", "relay/__main__.py")]
+)
+def test_a_bundle_installs_whatever_its_code_imports(name: str, entry: str) -> None:
+    installed = provided(BUNDLES[name].requirements)
+    owners = importlib.metadata.packages_distributions()
+    missing = {
+        package
+        for package in reached(ROOT / entry) - ONE_PROCESS
+        if not {owner.lower() for owner in owners.get(package, [package])} & installed
+    }
+    assert missing == set()
+
+
+PRODUCTION = {
+    "VCHAT_ENV": "production",
+    "VCHAT_ISSUER": "https://api.example.com",
+    "VCHAT_ORIGINS": "https://chat.example.com",
+    "GOOGLE_CLOUD_PROJECT": "my-project",
+    "REDIS_URL": "redis://127.0.0.1:1",
+}
+
+
+@contextmanager
+def started(command: list[str], folder: Path, settings: dict[str, str]) -> Iterator[str]:
+    """A server from a folder alone, the repository out of sight; its base address."""
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PORT": str(port),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **PRODUCTION,
+        **settings,
+    }
+    log = folder.parent / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=output
+        )
+    try:
+        wait_for_port(port, process)
+        yield f"http://127.0.0.1:{port}"
+    except RuntimeError as error:
+        raise AssertionError(log.read_text()) from error
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def test_the_archive_starts_in_an_empty_folder_and_answers(tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    with zipfile.ZipFile(bundle.archive(bundle.contents(BUNDLES["functions"]), tmp_path)) as file:
+        file.extractall(folder)
+    before = files(folder)
+    framework = str(Path(sys.executable).with_name("functions-framework"))
+    settings = {
+        "VCHAT_SIGNING_KEYS": dump_ring(new_ring()),
+        "VCHAT_RELAY_URLS": "wss://relay.example.com",
+    }
+    command = [framework, "--target=api", "--source=main.py", "--host=127.0.0.1"]
+    with started(command, folder, settings) as base:
+        with urllib.request.urlopen(f"{base}/.well-known/jwks.json", timeout=20) as answer:
+            assert json.load(answer)["keys"][0]["alg"] == "EdDSA"
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{base}/nothing", timeout=20)
+        assert json.load(refused.value)["code"] == "not-found"
+        refused.value.close()
+    assert files(folder) == before
+
+
+def test_the_relays_bundle_starts_in_an_empty_folder_and_writes_nothing(tmp_path: Path) -> None:
+    folder = bundle.stage(bundle.contents(BUNDLES["relay"]), tmp_path / "empty")
+    before = files(folder)
+    settings = {
+        "VCHAT_JWKS_URL": "https://api.example.com/.well-known/jwks.json",
+        "VCHAT_RELAY_NAME": "relay-0",
+    }
+    with (
+        started([sys.executable, "-m", "relay"], folder, settings) as base,
+        urllib.request.urlopen(f"{base}/healthz", timeout=20) as answer,
+    ):
+        assert answer.status == 200
+    assert files(folder) == before
+
+
+def test_the_image_runs_as_nobody_with_bytecode_and_without_tools() -> None:
+    stages = (ROOT / "relay" / "Dockerfile").read_text().split("\nFROM ")
+    assert len(stages) == 3, "expected a header, a build stage and a final one"
+    build, final = stages[1:]
+    assert "compileall" in build
+    assert "--only-binary=:all:" in build
+    assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", final, re.MULTILINE)
+    assert "pip uninstall" in final
+    for word in ("apt-get", "pip install", "ARG ", "ADD ", "SECRET", "TOKEN"):
+        assert word not in final
+    used = re.findall(r"^COPY (?!--from)(\S+)", build, re.MULTILINE)
+    assert set(used) == {*BUNDLES["relay"].folders, "requirements.txt"}

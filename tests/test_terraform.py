@@ -1,0 +1,209 @@
+"""The user's own project as a plan: what it makes, what it costs idle, who may do what."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from functions.settings import read_settings as read_functions
+from infra.tools import plan_check
+from infra.tools.plan_check import Plan
+from tests.terraform import ROOT, SECRETS, Workspace
+from vchat.config import EMULATORS
+from vchat.keys import dump_ring, new_ring
+
+GOLDEN = Path(__file__).parent / "golden"
+PROFILES = {
+    "dev": ("dev",),
+    "prod": ("prod",),
+    "full": (
+        "prod",
+        '-var=redis={mode="memorystore"}',
+        '-var=network={cidr="10.8.0.0/26"}',
+        "-var=domain=chat.example.com",
+        '-var=alerts={emails=["you@example.com"],topic=true}',
+        '-var=budget={billing_account="012345-6789AB-CDEF01",amount=20}',
+    ),
+}
+# What only one machine needs: never in a deployment.
+LOCAL_SETTINGS = {*EMULATORS, "VCHAT_DATA", "PORT", "K_REVISION", "K_SERVICE"}
+
+
+@pytest.fixture(scope="session", name="workspace")
+def _workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return Workspace(tmp_path_factory.mktemp("terraform"))
+
+
+@pytest.fixture(scope="session", name="plans")
+def _plans(workspace: Workspace) -> dict[str, Plan]:
+    without_redis = {name: value for name, value in SECRETS.items() if name != "redis_url"}
+    return {
+        name: workspace.plan(*words, secrets=without_redis if name == "full" else None)
+        for name, words in PROFILES.items()
+    }
+
+
+@pytest.fixture(params=PROFILES, name="profile")
+def _profile(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(name="plan")
+def _plan(plans: dict[str, Plan], profile: str) -> Plan:
+    return plans[profile]
+
+
+def test_the_configuration_is_formatted_and_valid(workspace: Workspace) -> None:
+    workspace.run("fmt", "-check", "-diff", "-recursive", str(ROOT / "infra"))
+    workspace.run("validate", "-no-color")
+
+
+def test_variants_and_refusals_hold_as_terraform_tests_them(workspace: Workspace) -> None:
+    assert "0 failed" in workspace.run("test", "-no-color", secrets={})
+
+
+@pytest.mark.parametrize("rule", plan_check.RULES, ids=lambda rule: rule.__name__)
+def test_a_profile_breaks_no_rule(plan: Plan, rule: Callable[[Plan], list[str]]) -> None:
+    assert rule(plan) == []
+
+
+def test_a_profile_makes_exactly_what_is_listed(plan: Plan, profile: str) -> None:
+    """After a wanted change: UPDATE_GOLDEN=1 pytest tests/test_terraform.py, then read the diff."""
+    file = GOLDEN / f"terraform-{profile}.txt"
+    made = "".join(sorted(f"{address}\n" for address, _, _ in plan_check.resources(plan)))
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(made)
+    assert made == file.read_text()
+
+
+class Recorded(Mapping[str, str]):
+    """An environment that remembers which names were asked for."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values_, self.asked = values, set[str]()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.values_[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+def deployed(plan: Plan, service: str) -> Recorded:
+    """What a service will find in its environment, with made-up secrets."""
+    plain, secret = plan_check.environments(plan)[service]
+    values = {name: value or "redis://10.0.0.3:6379/0" for name, value in plain.items()}
+    made_up = {"VCHAT_SIGNING_KEYS": dump_ring(new_ring()), "REDIS_URL": SECRETS["redis_url"]}
+    return Recorded({**values, **{name: made_up[name] for name in secret}})
+
+
+def test_the_api_starts_with_what_the_plan_gives_it_and_reads_all_of_it(plan: Plan) -> None:
+    environment = deployed(plan, "api")
+    settings = read_functions(environment)
+    assert settings.production
+    assert set(environment) <= environment.asked
+    assert set(environment) >= environment.asked - LOCAL_SETTINGS
+
+
+def test_relays_start_with_what_the_plan_gives_them_and_read_all_of_it(plan: Plan) -> None:
+    from relay.settings import read_settings as read_relay
+
+    relays = [name for name in plan_check.environments(plan) if name.startswith("relay-")]
+    assert relays
+    for relay in relays:
+        environment = deployed(plan, relay)
+        read_relay(environment)
+        assert set(environment) <= environment.asked
+        assert set(environment) >= environment.asked - LOCAL_SETTINGS
+
+
+def test_no_secret_is_in_a_plan(plan: Plan) -> None:
+    text = json.dumps(plan)
+    assert "verysecretpassword" not in text
+    assert "verysecretkey" not in text
+
+
+def test_every_permission_that_an_adapter_names_is_granted_to_somebody(plan: Plan) -> None:
+    named = set[str]()
+    for adapter in (ROOT / "adapters").glob("*.py"):
+        named |= set(re.findall(r"pubsub\.(?:topics|subscriptions)\.\w+", adapter.read_text()))
+    granted = {
+        permission
+        for _, role in plan_check.of_type(plan, "google_project_iam_custom_role")
+        for permission in role["permissions"]
+    }
+    assert named, "no adapter says which permissions it needs"
+    assert named <= granted
+
+
+@pytest.mark.parametrize(
+    ("who", "never"),
+    [
+        ("api", {"pubsub.topics.create", "pubsub.subscriptions.consume", "pubsub.topics.delete"}),
+        ("janitor", {"pubsub.topics.publish", "pubsub.subscriptions.consume"}),
+        ("relay", {"pubsub.topics.list", "pubsub.topics.delete", "pubsub.subscriptions.list"}),
+    ],
+)
+def test_nobody_may_do_more_in_pubsub_than_its_work(plan: Plan, who: str, never: set[str]) -> None:
+    roles = dict(plan_check.of_type(plan, "google_project_iam_custom_role"))
+    permissions = set(roles[f'google_project_iam_custom_role.pubsub["{who}"]']["permissions"])
+    assert permissions.isdisjoint(never)
+
+
+def test_only_the_api_reads_the_signing_keys_and_no_relay_reads_firestore(plan: Plan) -> None:
+    readers = {
+        address
+        for address, _ in plan_check.of_type(plan, "google_secret_manager_secret_iam_member")
+        if "signing_keys" in address
+    }
+    assert readers == {'google_secret_manager_secret_iam_member.reader["api/signing_keys"]'}
+    datastore = {
+        values["member"].partition("@")[0]
+        for _, values in plan_check.of_type(plan, "google_project_iam_member")
+        if "datastore" in values["role"]
+    }
+    assert datastore == {"serviceAccount:vchat-api", "serviceAccount:vchat-janitor"}
+
+
+def test_firestore_gets_every_index_and_expiry_of_the_projects_list(plan: Plan) -> None:
+    listed = json.loads((ROOT / "infra" / "firestore.json").read_text())
+    assert len(list(plan_check.of_type(plan, "google_firestore_index"))) == len(listed["indexes"])
+    assert len(list(plan_check.of_type(plan, "google_firestore_field"))) == len(listed["ttl"])
+
+
+def test_every_alert_has_its_heading_in_the_runbook_and_no_heading_is_left_over(
+    plans: dict[str, Plan],
+) -> None:
+    alerts = {
+        values["display_name"]
+        for plan in plans.values()
+        for _, values in plan_check.of_type(plan, "google_monitoring_alert_policy")
+    }
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    chapter = runbook.partition("\n## Alerts\n")[2].partition("\n## ")[0]
+    headings = set(re.findall(r"^### (.+)$", chapter, re.MULTILINE))
+    assert headings == alerts | {"The budget"}
+
+
+def test_the_dashboard_is_json_whose_charts_do_not_overlap(plan: Plan) -> None:
+    ((_, values),) = plan_check.of_type(plan, "google_monitoring_dashboard")
+    tiles = json.loads(values["dashboard_json"])["mosaicLayout"]["tiles"]
+    assert len({(tile.get("xPos", 0), tile.get("yPos", 0)) for tile in tiles}) == len(tiles)
+
+
+def test_the_state_buckets_configuration_is_valid_and_cannot_be_destroyed(
+    workspace: Workspace,
+) -> None:
+    folder = f"-chdir={workspace.folder.parent / 'bootstrap'}"
+    workspace.run(folder, "init", "-no-color", "-input=false")
+    workspace.run(folder, "validate", "-no-color")
+    text = (workspace.folder.parent / "bootstrap" / "main.tf").read_text()
+    assert "prevent_destroy = true" in text

@@ -1,0 +1,100 @@
+"""What an apply and a destroy do: again is nothing, and what goes is gone.
+
+Pub/Sub is real (the emulator); everything else a stand-in provider only pretends. With the real
+provider an apply would ask Google, so these run only where TERRAFORM names a stand-in's wrapper.
+"""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from tests.emulators import Server, running
+from tests.terraform import COMMAND, Workspace
+
+PROFILE = ("-var-file=envs/dev.tfvars", "-var=alerts={topic=true}")
+APPLY = (*PROFILE, "-no-color", "-auto-approve")
+
+
+@pytest.fixture(scope="module", name="emulator")
+def _emulator() -> Iterator[Server]:
+    if len(COMMAND) == 1:
+        pytest.skip("apply asks Google: set TERRAFORM to a stand-in provider's wrapper to run this")
+    yield from running("pubsub")
+
+
+@pytest.fixture(scope="module", name="applied")
+def _applied(emulator: Server, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    endpoint = f'pubsub_custom_endpoint = "http://{emulator.address}/v1/"'
+    workspace = Workspace(tmp_path_factory.mktemp("apply"), provider=endpoint)
+    workspace.run("apply", *APPLY)
+    return workspace
+
+
+def names(emulator: Server, kind: str) -> list[str]:
+    url = f"http://{emulator.address}/v1/projects/my-project/{kind}"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return [found["name"].rpartition("/")[2] for found in json.load(answer).get(kind, [])]
+
+
+def test_an_apply_makes_the_topic_and_a_second_one_is_empty(
+    applied: Workspace, emulator: Server
+) -> None:
+    assert names(emulator, "topics") == ["vchat-alerts"]
+    assert names(emulator, "subscriptions") == ["vchat-alerts--pager"]
+    assert "No changes." in applied.run("plan", *PROFILE, "-no-color", "-detailed-exitcode")
+
+
+def test_an_apply_repairs_what_was_deleted_behind_its_back(
+    applied: Workspace, emulator: Server
+) -> None:
+    path = "v1/projects/my-project/subscriptions/vchat-alerts--pager"
+    request = urllib.request.Request(f"http://{emulator.address}/{path}", method="DELETE")
+    urllib.request.urlopen(request, timeout=10).close()
+    applied.run("apply", *APPLY)
+    assert names(emulator, "subscriptions") == ["vchat-alerts--pager"]
+
+
+def test_no_secret_reaches_the_state(applied: Workspace) -> None:
+    state = (applied.folder / "terraform.tfstate").read_text()
+    assert "vchat-signing-keys" in state
+    assert "verysecret" not in state
+
+
+def test_a_raised_version_writes_a_secret_anew_and_tells_the_services(applied: Workspace) -> None:
+    plan = applied.plan("dev", "-var=alerts={topic=true}", "-var=secret_versions={signing_keys=2}")
+    changed = {
+        change["address"]: change["change"]["actions"]
+        for change in plan["resource_changes"]
+        if change["change"]["actions"] != ["no-op"]
+    }
+    assert changed == {
+        "google_secret_manager_secret_version.signing_keys": ["create", "delete"],
+        'google_cloudfunctions2_function.this["api"]': ["update"],
+    }
+
+
+def test_a_new_archive_changes_the_functions_and_nothing_else(applied: Workspace) -> None:
+    name = "functions-fedcba9876543210.zip"
+    (applied.folder / name).write_bytes(b"another archive")
+    plan = applied.plan("dev", "-var=alerts={topic=true}", f"-var=functions_archive={name}")
+    changed = {
+        change["address"]
+        for change in plan["resource_changes"]
+        if change["change"]["actions"] != ["no-op"]
+    }
+    assert changed == {
+        "google_storage_bucket_object.functions",
+        'google_cloudfunctions2_function.this["api"]',
+        'google_cloudfunctions2_function.this["janitor"]',
+    }
+
+
+def test_a_destroy_leaves_nothing_in_pubsub_or_the_state(
+    applied: Workspace, emulator: Server
+) -> None:
+    applied.run("destroy", *APPLY)
+    assert names(emulator, "topics") == []
+    assert names(emulator, "subscriptions") == []
+    assert json.loads((applied.folder / "terraform.tfstate").read_text())["resources"] == []
