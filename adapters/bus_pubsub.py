@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 from adapters.bus_gauges import BusGauges
 from adapters.bus_inbox import CAPACITY, Inbox, checked
+from adapters.google_trouble import ERRORS, Complaints, Trouble, trouble
 from adapters.pubsub_listening import Listening
 from adapters.pubsub_names import checked_instance, topic_path
 from adapters.pubsub_outbox import Outbox
-from adapters.pubsub_trouble import ERRORS, Complaints, Trouble, sentence, trouble
 from adapters.pubsub_wire import Wire
 from vchat.errors import Refused, Why
 from vchat.ids import new_room_id
@@ -57,7 +57,7 @@ class PubSubBus:
             )
         except ERRORS as error:
             if trouble(error) is not Trouble.GONE:  # a room that nobody is in has no topic
-                return self._sentence(error, "pubsub.topics.publish")
+                return self._wire.service.sentence(error, "pubsub.topics.publish")
         return None
 
     async def publish(self, room_id: str, message: bytes) -> None:
@@ -145,7 +145,7 @@ class PubSubBus:
                 if (listening := self._rooms.get(room_id)) is not None:
                     listening.reattach()
                 return
-            self._complaints.say(self._sentence(error, "pubsub.topics.publish"))
+            self._complaints.say(self._wire.service.sentence(error, "pubsub.topics.publish"))
             raise Refused(Why.UNAVAILABLE, "The bus is away.", retry_ms=1000) from error
         self.gauges.sent += len(messages)
 
@@ -161,9 +161,6 @@ class PubSubBus:
                 if not listening.heard:
                     await listening.check()
                 listening.heard = False
-
-    def _sentence(self, error: BaseException, permission: str) -> str:
-        return sentence(error, permission, project=self._wire.project, server=self._wire.server)
 
     def _refuse_when_closed(self) -> None:
         if self._closed:

@@ -9,8 +9,8 @@ from google.api_core import exceptions
 from adapters.backoff import Backoff
 from adapters.bus_gauges import BusGauges
 from adapters.bus_inbox import MESSAGE_BYTES, Inbox
+from adapters.google_trouble import ERRORS, Complaints, Trouble, trouble
 from adapters.pubsub_names import subscription_path
-from adapters.pubsub_trouble import ERRORS, Complaints, Trouble, sentence, trouble
 from adapters.pubsub_wire import Received, Wire
 
 _log = logging.getLogger(__name__)
@@ -182,5 +182,4 @@ class Listening:
             self._gauges.topics += 1 if made else -1
 
     def _complain(self, error: BaseException, permission: str) -> None:
-        wire = self._wire
-        self._complaints.say(sentence(error, permission, project=wire.project, server=wire.server))
+        self._complaints.say(self._wire.service.sentence(error, permission))

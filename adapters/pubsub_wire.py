@@ -1,6 +1,6 @@
 """The calls V-Chat makes to Pub/Sub: asyncio all the way, each with a deadline, none retried here.
 
-Every call raises what `pubsub_trouble.ERRORS` lists. The threaded subscriber of the client library
+Every call raises what `google_trouble.ERRORS` lists. The threaded subscriber of the client library
 costs about five threads a room; a streaming pull over grpc.aio costs none.
 """
 
@@ -18,6 +18,7 @@ from google.pubsub_v1 import PublisherAsyncClient, SubscriberAsyncClient, types
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
 
+from adapters.google_trouble import Service
 from adapters.pubsub_names import DELETED_TOPIC, subscription_path, topic_path
 
 SERVER = "pubsub.googleapis.com"
@@ -64,7 +65,15 @@ class Wire:
 
     def __init__(self, project: str, *, emulator: str | None = None) -> None:
         self.project = project
-        self.server = emulator or SERVER
+        self.service = Service(
+            name="Pub/Sub",
+            api=SERVER,
+            emulator_setting="PUBSUB_EMULATOR_HOST",
+            project=project,
+            server=emulator or SERVER,
+            quota="10,000 topics and 10,000 subscriptions are fixed limits of a project; see that "
+            "the janitor runs",
+        )
         self._emulator = emulator
         self._connecting: asyncio.Task[None] | None = None
         self._credentials: Any = None

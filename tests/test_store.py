@@ -1,12 +1,14 @@
 """What every store promises; the fixture `store` runs the suite over each adapter."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 import pytest
 
+from adapters.store_firestore import FirestoreStore
 from adapters.store_sqlite import SqliteStore
+from tests.emulators import Server, running
 from vchat.errors import Refused, Why
 from vchat.ids import new_id, new_room_id, new_user_id
 from vchat.model import (
@@ -28,13 +30,21 @@ TODAY = rfc3339(NOW)
 DAY = 24 * 3600
 
 
-# Another adapter joins the suite here: a branch that yields an empty store, and a name in params
-# (with marks=pytest.mark.skipif(...) where it needs something that is not always there).
-@pytest.fixture(params=["sqlite"])
-async def store(request, tmp_path) -> AsyncIterator[Store]:
+@pytest.fixture(scope="session")
+def firestore() -> Iterator[Server]:
+    yield from running("firestore")
+
+
+# Another adapter joins the suite here: a branch that yields an empty store, and a name in params.
+@pytest.fixture(params=["sqlite", "firestore"])
+async def store(request, tmp_path, monkeypatch) -> AsyncIterator[Store]:
     match request.param:
         case "sqlite":
             opened = SqliteStore(tmp_path / "vchat.db")
+        case "firestore":
+            server = request.getfixturevalue("firestore")
+            monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", server.address)
+            opened = FirestoreStore(f"test-{new_id()}")  # a project is as good as a fresh database
     yield opened
     await opened.close()
 
