@@ -87,6 +87,7 @@ export class RoomClient {
       firstSeq: this.#journal.poseSeq(),
       send: (seq, body) => this.#sendPose(seq, body),
       reserve: (upTo) => this.#journal.keepPoseSeq(upTo),
+      fault: (cause) => this.#fail(new RoomError("bad-pose", `Your pose cannot be sent: ${cause}`, { cause })),
     });
   }
 

@@ -139,6 +139,11 @@ class Visit {
     return this.#poses.take();
   }
 
+  /** Binary frames that came and were not taken. */
+  get unreadPoses() {
+    return this.#poses.all();
+  }
+
   /** Text frames that came and were not taken. */
   get unread() {
     return this.#frames.all();
