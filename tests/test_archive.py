@@ -1,4 +1,4 @@
-"""What is sent to Google: exactly what is meant, always the same bytes, and it starts on its own."""
+"""What is sent to Google: exactly what is meant, the same bytes each time, and it starts alone."""
 
 import ast
 import importlib.metadata
@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from infra.tools.bundle import BUNDLES, ROOT
 from tests.components import free_port, wait_for_port
 from vchat.keys import dump_ring, new_ring
 
-# Chosen only by one process on one machine, so never imported where REDIS_URL and a project are set.
+# For one process on one machine: never imported where REDIS_URL and a project are set.
 ONE_PROCESS = {"fakeredis", "aiosqlite"}
 
 
