@@ -9,7 +9,7 @@ from enum import Enum
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("vchat.google")
 _AGAIN_S = 300.0
 
 ERRORS = (exceptions.GoogleAPIError, GoogleAuthError, TimeoutError)

@@ -11,9 +11,10 @@ from adapters.bus_gauges import BusGauges
 from adapters.bus_inbox import MESSAGE_BYTES, Inbox
 from adapters.google_trouble import ERRORS, Complaints, Trouble, trouble
 from adapters.pubsub_names import subscription_path
-from adapters.pubsub_wire import Received, Wire
+from adapters.pubsub_stream import Received
+from adapters.pubsub_wire import Wire
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("vchat.bus")
 _RETRY_S = (0.05, 5.0)
 _SELDOM_S = 30.0
 _MAKING = (

@@ -13,6 +13,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOT
 from adapters.bus_inbox import MESSAGE_BYTES
 from adapters.bus_memory import InProcessBus
 from adapters.bus_pubsub import PubSubBus
+from adapters.pubsub_channels import Channels
 from adapters.pubsub_names import subscription_path, topic_path
 from adapters.pubsub_wire import Wire
 from tests.emulators import Server, running
@@ -330,7 +331,7 @@ async def test_a_server_that_was_reset_is_taught_again(cloud):
 
 async def test_what_no_instance_can_have_sent_is_counted_and_dropped(cloud):
     room_id, sender, listener = new_room_id(), cloud.bus(), cloud.bus("relay-c")
-    channel = Wire(PROJECT, emulator=cloud.server.address)._channel()
+    channel = Channels(cloud.server.address)._channel()
     stranger = PublisherAsyncClient(transport=PublisherGrpcAsyncIOTransport(channel=channel))
     strange = [
         types.PubsubMessage(data=b"foreign"),
