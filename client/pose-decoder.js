@@ -68,7 +68,6 @@ export class PoseDecoder {
     const said = this.#said;
     if (hasBase) said.copy(this.#keyframe);
     else said.clear();
-    if (flags & wire.THINNED) forgetAbsent(said, flags);
     this.#root(flags, said);
     this.#face(flags, said);
     const understood = this.#turns(flags, said);
@@ -96,6 +95,11 @@ export class PoseDecoder {
   /** @param {number} flags @param {wire.Parts} said */
   #face(flags, said) {
     if (!(flags & wire.FACE)) return;
+    if (this.#takenOut(flags)) {
+      said.hasGaze = false;
+      said.hasWeight.fill(0);
+      return;
+    }
     const narrow = this.#take(1);
     const wide = narrow & wire.FACE_MORE ? this.#take(2) : 0;
     if (wide & ~WIDE_MASK) throw new PoseError("The face names expressions that do not exist.");
@@ -144,6 +148,10 @@ export class PoseDecoder {
     let understood = true;
     for (const { flag, first, last } of wire.SECTIONS) {
       if (!(flags & flag)) continue;
+      if (this.#takenOut(flags)) {
+        said.hasBone.fill(0, first, last);
+        continue;
+      }
       const declared = flag === wire.UPPER ? this.#take(1) + this.#at : this.#data.length;
       const bits = this.#bits;
       bits.start(this.#data, this.#at, Math.min(declared, this.#data.length));
@@ -160,6 +168,11 @@ export class PoseDecoder {
     return understood;
   }
 
+  /** Whether the flagged section that comes next was thinned away: then nothing follows. @param {number} flags */
+  #takenOut(flags) {
+    return Boolean(flags & wire.THINNED) && !(flags & wire.KEYFRAME) && this.#at === this.#data.length;
+  }
+
   /** The next bytes as a little-endian number. @param {number} count at most 4 */
   #take(count) {
     if (this.#at + count > this.#data.length) throw new PoseError("The pose body ends too early.");
@@ -170,17 +183,6 @@ export class PoseDecoder {
 
   #end() {
     if (this.#at !== this.#data.length) throw new PoseError("The pose body goes on after its last section.");
-  }
-}
-
-/** @param {wire.Parts} said @param {number} flags */
-function forgetAbsent(said, flags) {
-  if (!(flags & wire.FACE)) {
-    said.hasGaze = false;
-    said.hasWeight.fill(0);
-  }
-  for (const { flag, first, last } of wire.SECTIONS) {
-    if (!(flags & flag)) said.hasBone.fill(0, first, last);
   }
 }
 

@@ -19,7 +19,7 @@ export const LOWER = 0x20;
 export const FINE = 0x40;
 /** Keyframe: the bone sections begin with masks. */
 export const PARTIAL = 0x80;
-/** Delta: an absent section may have been taken out, so it says nothing. */
+/** Delta: flagged sections the body ends before were taken out. */
 export const THINNED = 0x80;
 
 /** The bone sections in wire order. */

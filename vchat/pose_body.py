@@ -19,7 +19,7 @@ UPPER = 0x10
 LOWER = 0x20
 FINE = 0x40
 PARTIAL = 0x80  # keyframe: the bone sections begin with masks
-THINNED = 0x80  # delta: an absent section may have been taken out, so it says nothing
+THINNED = 0x80  # delta: flagged sections the body ends before were taken out
 
 UPPER_COUNT = 14
 POSITION_BYTES = 6
@@ -76,11 +76,14 @@ def thin(body: bytes, detail: Detail) -> bytes:
     dropped = flags & _DROPPED[detail]
     if not dropped:
         return body
-    kept = flags & ~dropped
-    if not flags & KEYFRAME:
-        kept |= THINNED
-    elif not kept & (UPPER | LOWER | FINE):
-        kept &= ~PARTIAL
+    if flags & KEYFRAME:
+        kept = flags & ~dropped
+        if not kept & (UPPER | LOWER | FINE):
+            kept &= ~PARTIAL
+    else:
+        # The flags stay: a section that is not flagged is as in the keyframe, one that was taken
+        # out is unknown, and only the sender's flags tell which.
+        kept = flags | THINNED
     end = _root_end(body, flags)
     if detail == "middle":
         end = _upper_end(body, flags, end)
@@ -110,6 +113,8 @@ def _root_end(body: bytes, flags: int) -> int:
 
 def _upper_end(body: bytes, flags: int, at: int) -> int:
     """Where the upper body ends and what is thinned away at middle distance begins."""
+    if at == len(body) and not flags & KEYFRAME and flags & THINNED:
+        return at  # thinned further before
     try:
         if flags & FACE:
             mask, at = body[at], at + 1

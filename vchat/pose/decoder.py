@@ -53,23 +53,12 @@ class PoseDecoder:
         if base is not None and self._keyframe_seq != (seq - age) & 0xFFFF:
             base = None
         said = Parts.silent() if base is None else base.copy()
-        if base is not None and flags & body.THINNED:
-            _forget_absent(said, flags)
         reader.root(flags, said)
         reader.face(flags, said)
         understood = reader.turns(flags, said)
         reader.end()
         self.needs_keyframe = base is None or not understood
         return said.pose()
-
-
-def _forget_absent(said: Parts, flags: int) -> None:
-    if not flags & body.FACE:
-        said.gaze = None
-        said.weights = [None] * len(said.weights)
-    for flag, first, last, _ in SECTIONS:
-        if not flags & flag:
-            said.bones[first:last] = [None] * (last - first)
 
 
 class _Reader:
@@ -101,6 +90,11 @@ class _Reader:
         if self._at != len(self._data):
             raise PoseError("The pose body goes on after its last section.")
 
+    def _taken_out(self, flags: int) -> bool:
+        """Whether the flagged section that comes next was thinned away: then nothing follows."""
+        thinned = flags & body.THINNED and not flags & body.KEYFRAME
+        return bool(thinned) and self._at == len(self._data)
+
     def root(self, flags: int, said: Parts) -> None:
         if flags & body.POSITION:
             said.position = parts.unpack_position(self._take(body.POSITION_BYTES))
@@ -112,6 +106,10 @@ class _Reader:
 
     def face(self, flags: int, said: Parts) -> None:
         if not flags & body.FACE:
+            return
+        if self._taken_out(flags):
+            said.gaze = None
+            said.weights = [None] * len(said.weights)
             return
         narrow = self.byte()
         wide = self._take(2) if narrow & body.FACE_MORE else 0
@@ -145,6 +143,9 @@ class _Reader:
         understood = True
         for flag, first, last, _ in SECTIONS:
             if not flags & flag:
+                continue
+            if self._taken_out(flags):
+                said.bones[first:last] = [None] * (last - first)
                 continue
             end = len(self._data)
             if flag == body.UPPER:
