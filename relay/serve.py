@@ -6,6 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -46,23 +47,27 @@ class _Server(uvicorn.Server):
             self.should_exit = True
 
 
+def config(app: ASGIApp, **changes: Any) -> uvicorn.Config:
+    """How a relay is served: no compression, no pings but ours, no log of its own."""
+    options: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "ws": "websockets-sansio",
+        "ws_max_size": MESSAGE_BYTES,
+        "ws_ping_interval": None,  # ours are application messages, which a page can see
+        "ws_per_message_deflate": False,
+        "lifespan": "off",
+        "timeout_graceful_shutdown": 2,
+        "server_header": False,
+    }
+    return uvicorn.Config(app, **{**options, **changes})
+
+
 async def serve(
     app: ASGIApp, listener: socket.socket, drain: Callable[[], Awaitable[None]]
 ) -> None:
     """Serve on a bound socket until SIGINT or SIGTERM, then drain and end."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        ws="websockets-sansio",
-        ws_max_size=MESSAGE_BYTES,
-        ws_ping_interval=None,  # ours are application messages, which a page can see
-        ws_per_message_deflate=False,
-        lifespan="off",
-        timeout_graceful_shutdown=2,
-        server_header=False,
-    )
-    await _Server(config, drain).serve([listener])
+    await _Server(config(app), drain).serve([listener])
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -49,7 +49,8 @@ class Session:
         self._relay = relay
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._inbox: deque[str] = deque()
+        self._inbox: deque[tuple[str, int]] = deque()
+        self._inbox_bytes = 0
         self._stirred = asyncio.Event()
         self._gone: int | None = None
         self._bye: tuple[Why, int | None] | None = None
@@ -183,12 +184,14 @@ class Session:
 
     def on_text(self, text: str) -> None:
         self._quiet = False
-        if len(text) > limits.FRAME_BYTES or len(text.encode()) > limits.FRAME_BYTES:
+        size = len(text.encode())
+        self._inbox_bytes += size
+        if size > limits.FRAME_BYTES:
             self.close(Why.TOO_LARGE)
-        elif len(self._inbox) >= limits.INBOX:
+        elif len(self._inbox) >= limits.INBOX or self._inbox_bytes > limits.INBOX_BYTES:
             self.close(Why.TOO_FAST)
         else:
-            self._inbox.append(text)
+            self._inbox.append((text, size))
             self._stirred.set()
 
     def on_binary(self, data: bytes) -> None:
@@ -222,7 +225,9 @@ class Session:
             if self._bye is not None:
                 return None
             if self._inbox:
-                return self._inbox.popleft()
+                text, size = self._inbox.popleft()
+                self._inbox_bytes -= size
+                return text
             if self._gone is not None:
                 return None
             self._stirred.clear()

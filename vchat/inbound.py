@@ -69,7 +69,7 @@ Message = Hello | Chat | Signal | Refresh | Pong | Leave
 class Unusable:
     """A JSON object that is no message of ours: refused, and the connection stays."""
 
-    message_id: str | None
+    id: str | None
     why: Why
     detail: str
 

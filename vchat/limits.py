@@ -68,8 +68,9 @@ POSE = Rate(burst=60, per_s=POSE_HZ * 1.5)
 TICK_HZ = 20
 STRIKES = 100
 """Refused for speed this often within a minute, a client is closed with too-fast."""
-INBOX = 64
-"""Text frames of one client waiting for the relay; the next one means too-fast."""
+INBOX = 256
+INBOX_BYTES = 128 * 1024
+"""Text frames of one client waiting for the relay, and their size; the next one means too-fast."""
 WRITE_BUFFER_BYTES = 256 * 1024
 """Bytes one client may leave unread before events stop queueing and it is closed as slow."""
 SESSION_S = 60 * 60
