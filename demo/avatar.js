@@ -1,0 +1,90 @@
+/** One avatar on the stage: a VRM that takes on whatever pose it is given. */
+
+import { Group, Vector3 } from "three";
+import { VRMUtils } from "@pixiv/three-vrm";
+
+/** @typedef {import("@pixiv/three-vrm").VRM} VRM */
+/** @typedef {import("vchat-client").PoseBuffer} PoseBuffer */
+
+/** Further away than this, hair need not swing. */
+const FAR_M = 14;
+const TAG_ABOVE_HEAD_M = 0.46;
+
+export class Avatar {
+  place = new Group();
+  /** @type {VRM | null} */
+  vrm = null;
+  #stage;
+  #loading = 0;
+  #head = new Vector3();
+
+  /** @param {import("./stage.js").Stage} stage */
+  constructor(stage) {
+    this.#stage = stage;
+    this.place.visible = false; // until a pose says where it stands
+    stage.scene.add(this.place);
+  }
+
+  /** Take on another body once it has loaded; the newest wish wins. @param {Promise<VRM>} loading */
+  async wear(loading) {
+    const mine = ++this.#loading;
+    const vrm = await loading;
+    if (mine !== this.#loading) return VRMUtils.deepDispose(vrm.scene);
+    this.#undress();
+    this.vrm = vrm;
+    this.#stage.dress(vrm.scene);
+    this.place.add(vrm.scene);
+  }
+
+  /** @param {any} pose a Pose of the SDK; what it does not say stays */
+  take(pose) {
+    if (pose.root) {
+      this.place.position.fromArray(pose.root.position);
+      this.place.quaternion.fromArray(pose.root.rotation);
+      this.place.visible = true;
+    }
+    const { vrm } = this;
+    if (!vrm) return;
+    const flip = vrm.meta.metaVersion === "0" ? -1 : 1; // normalized bones of VRM 0 look along −Z
+    for (const name in pose.bones) {
+      const [x, y, z, w] = pose.bones[name];
+      vrm.humanoid.getNormalizedBoneNode(/** @type {any} */ (name))?.quaternion.set(flip * x, y, flip * z, w);
+    }
+    for (const name in pose.expressions) vrm.expressionManager?.setValue(name, pose.expressions[name]);
+    if (pose.gaze && vrm.lookAt) [vrm.lookAt.yaw, vrm.lookAt.pitch] = pose.gaze;
+  }
+
+  /** @param {number} dt seconds @param {Vector3} eye the camera */
+  update(dt, eye) {
+    const { vrm } = this;
+    if (!vrm || !this.place.visible) return;
+    if (eye.distanceTo(this.place.position) < FAR_M) {
+      vrm.update(dt);
+    } else {
+      vrm.humanoid.update();
+      vrm.expressionManager?.update();
+    }
+  }
+
+  /** Above the head, in the world; the same vector every time. */
+  get crown() {
+    const bone = this.vrm?.humanoid.getNormalizedBoneNode("head");
+    if (bone) bone.getWorldPosition(this.#head);
+    else this.#head.copy(this.place.position).setY(this.place.position.y + 1.1);
+    this.#head.y += TAG_ABOVE_HEAD_M;
+    return this.#head;
+  }
+
+  dispose() {
+    this.#loading++;
+    this.#undress();
+    this.#stage.scene.remove(this.place);
+  }
+
+  #undress() {
+    if (!this.vrm) return;
+    this.place.remove(this.vrm.scene);
+    VRMUtils.deepDispose(this.vrm.scene);
+    this.vrm = null;
+  }
+}

@@ -1,0 +1,110 @@
+/** What is said in the room: the log, the field, and what is still on its way. */
+
+import { byId, h } from "./dom.js";
+import { t } from "./i18n.js";
+import { problemText } from "./problems.js";
+import { seatColour } from "./seats.js";
+import { announce, toast } from "./toasts.js";
+
+const KEPT_LINES = 200;
+
+/** @typedef {import("vchat-client").RoomClient} RoomClient */
+
+export class Chat {
+  #log = byId("log");
+  #form = /** @type {HTMLFormElement} */ (byId("say"));
+  #input = /** @type {HTMLInputElement} */ (byId("chat-input"));
+  #room;
+  #onUnread;
+  #off = new AbortController();
+  /** Lines of one's own that have no answer yet, by text, oldest first. @type {HTMLElement[]} */
+  #waiting = [];
+  #unread = 0;
+
+  /** @param {RoomClient} room @param {(count: number) => void} onUnread */
+  constructor(room, onUnread) {
+    this.#room = room;
+    this.#onUnread = onUnread;
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#send(this.#input.value.trim());
+    }, { signal: this.#off.signal });
+    this.fill();
+  }
+
+  /** Show the history anew. */
+  fill() {
+    this.#log.replaceChildren();
+    for (const event of this.#room.history) this.#line(event);
+    if (!this.#log.childElementCount) this.#log.append(h("li", { class: "note empty" }, t("chat.empty")));
+  }
+
+  /** @param {{seat: number, userId: string, name: string, text: string, time: number}} event */
+  said(event) {
+    const own = event.userId === this.#room.user?.id;
+    if (own) this.#waiting.shift()?.remove();
+    this.#line(event);
+    if (own) return;
+    announce(`${event.name}: ${event.text}`);
+    if (this.#hidden) this.#onUnread(++this.#unread);
+  }
+
+  /** @param {string} text news that is nobody's words */
+  note(text) {
+    this.#append(h("li", { class: "note" }, text));
+    announce(text);
+  }
+
+  focus() { this.#input.focus(); }
+
+  read() {
+    this.#unread = 0;
+    this.#onUnread(0);
+    this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  close() { this.#off.abort(); }
+
+  get #hidden() { return this.#log.offsetParent === null; }
+
+  /** @param {string} text */
+  async #send(text) {
+    if (!text) return;
+    this.#input.value = "";
+    const line = this.#append(h("li", { class: "said own waiting" }, h("span", { class: "words" }, text), h("small", {}, t("chat.pending"))));
+    this.#waiting.push(line);
+    try {
+      await this.#room.sendChat(text);
+    } catch (error) {
+      this.#waiting = this.#waiting.filter((other) => other !== line);
+      if (!this.#off.signal.aborted) {
+        line.classList.replace("waiting", "failed");
+        /** @type {HTMLElement} */ (line.lastElementChild).textContent = t("chat.failed");
+        toast(problemText(error), "bad");
+      }
+    }
+  }
+
+  /** @param {{seat: number, userId: string, name: string, text: string, time: number}} event */
+  #line({ seat, userId, name, text, time }) {
+    const own = userId === this.#room.user?.id;
+    const at = new Date(time);
+    const who = h("b", {}, name);
+    const line = h("li", { class: own ? "said own" : "said" },
+      h("span", { class: "who" }, who, " ", h("time", { datetime: at.toISOString() }, at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }))),
+      h("span", { class: "words" }, text));
+    line.style.setProperty("--seat", seatColour(seat));
+    this.#append(line);
+  }
+
+  /** @param {HTMLElement} line */
+  #append(line) {
+    const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 60;
+    this.#log.querySelector(".empty")?.remove();
+    const before = line.classList.contains("waiting") ? null : this.#log.querySelector(".waiting");
+    this.#log.insertBefore(line, before);
+    while (this.#log.childElementCount > KEPT_LINES) this.#log.firstElementChild?.remove();
+    if (atEnd) this.#log.scrollTop = this.#log.scrollHeight;
+    return line;
+  }
+}

@@ -1,0 +1,103 @@
+/** Everyone's avatars on the stage: one's own at once, the others as the SDK's smoothed poses say. */
+
+import { Vector3 } from "three";
+import { RemoteAvatars } from "vchat-client";
+import { Avatar } from "./avatar.js";
+import { byId } from "./dom.js";
+import { Label } from "./labels.js";
+import { seatColour } from "./seats.js";
+import { loadPreset } from "./vrm-files.js";
+
+/** Whom one looks at by oneself. */
+const NEAR_M = 3.2;
+
+/** @typedef {{member: import("../client/types.js").Member, avatar: Avatar, label: Label, look: string | null}} Somebody */
+
+export class Crowd {
+  /** @type {Map<number, Somebody>} */
+  #people = new Map();
+  #room;
+  #stage;
+  #remote;
+  #onFault;
+  #point = new Vector3();
+
+  /** @param {import("vchat-client").RoomClient} room @param {import("./stage.js").Stage} stage @param {(error: unknown) => void} onFault */
+  constructor(room, stage, onFault) {
+    this.#room = room;
+    this.#stage = stage;
+    this.#onFault = onFault;
+    this.#remote = new RemoteAvatars(room);
+  }
+
+  /** Match the room's members. @param {string} ownLook the preset chosen here */
+  sync(ownLook) {
+    const { members, seat: own } = this.#room;
+    for (const [seat, somebody] of this.#people) {
+      if (members.get(seat)?.userId === somebody.member.userId) continue;
+      somebody.avatar.dispose();
+      somebody.label.remove();
+      this.#people.delete(seat);
+    }
+    for (const [seat, member] of members) {
+      let somebody = this.#people.get(seat);
+      if (!somebody) {
+        somebody = { member, avatar: new Avatar(this.#stage), label: new Label(byId("labels")), look: null };
+        this.#people.set(seat, somebody);
+      }
+      somebody.member = member;
+      somebody.label.call(member.name, seatColour(seat), seat === own);
+      const look = seat === own ? ownLook : member.avatar?.source === "preset" ? member.avatar.id : "";
+      if (look === somebody.look) continue;
+      somebody.look = look;
+      somebody.avatar.wear(loadPreset(look)).catch(this.#onFault);
+    }
+  }
+
+  /** One's own avatar. */
+  get own() { return this.#people.get(this.#room.seat ?? -1) ?? null; }
+
+  /** @param {number} seat @param {string} text */
+  say(seat, text) { this.#people.get(seat)?.label.say(text); }
+
+  /** @param {number} dt @param {any} ownPose */
+  frame(dt, ownPose) {
+    const eye = this.#stage.camera.position;
+    for (const [seat, { avatar, label }] of this.#people) {
+      if (seat === this.#room.seat) avatar.take(ownPose);
+      else if (this.#remote.sample(seat)) avatar.take(this.#remote.pose(seat));
+      avatar.update(dt, eye);
+      label.move(avatar.place.visible ? this.#stage.project(this.#point.copy(avatar.crown)) : null);
+    }
+  }
+
+  /** The direction to whoever stands near, as seen from (x, z). @param {number} x @param {number} z @returns {{yaw: number, pitch: number} | null} */
+  nearest(x, z) {
+    let found = null;
+    let most = NEAR_M;
+    for (const [seat, { avatar }] of this.#people) {
+      if (seat === this.#room.seat || !avatar.place.visible) continue;
+      const [dx, dz] = [avatar.place.position.x - x, avatar.place.position.z - z];
+      const distance = Math.hypot(dx, dz);
+      if (distance >= most) continue;
+      most = distance;
+      found = { yaw: Math.atan2(dx, dz), pitch: 0 };
+    }
+    return found;
+  }
+
+  /** Where everyone stands, by account. @returns {Record<string, [number, number, number]>} */
+  positions() {
+    return Object.fromEntries([...this.#people.values()].filter(({ avatar }) => avatar.place.visible)
+      .map(({ member, avatar }) => [member.userId, /** @type {[number, number, number]} */ (avatar.place.position.toArray())]));
+  }
+
+  close() {
+    this.#remote.close();
+    for (const { avatar, label } of this.#people.values()) {
+      avatar.dispose();
+      label.remove();
+    }
+    this.#people.clear();
+  }
+}

@@ -1,0 +1,47 @@
+/** Name tags and speech bubbles over the heads, as text of the page: sharp in every language. */
+
+import { h } from "./dom.js";
+
+const BUBBLE_MS = 7_000;
+const BUBBLE_LETTERS = 140;
+const FAR_M = 18;
+
+export class Label {
+  #bubble = h("div", { class: "bubble", hidden: true });
+  #name = h("span", { class: "tag-name" });
+  #root = h("div", { class: "label" }, this.#bubble, h("div", { class: "tag" }, this.#name));
+  #until = 0;
+
+  /** @param {HTMLElement} layer */
+  constructor(layer) {
+    layer.append(this.#root);
+  }
+
+  /** @param {string} name @param {string} colour @param {boolean} own */
+  call(name, colour, own) {
+    this.#name.textContent = name;
+    this.#root.style.setProperty("--seat", colour);
+    this.#root.classList.toggle("own", own);
+  }
+
+  /** @param {string} text */
+  say(text) {
+    const letters = [...text];
+    this.#bubble.textContent = letters.length > BUBBLE_LETTERS ? `${letters.slice(0, BUBBLE_LETTERS).join("")}…` : text;
+    this.#bubble.hidden = false;
+    this.#until = performance.now() + BUBBLE_MS;
+  }
+
+  /** @param {{x: number, y: number, distance: number} | null} at */
+  move(at) {
+    if (performance.now() > this.#until) this.#bubble.hidden = true;
+    const visible = at !== null && at.distance < FAR_M;
+    this.#root.hidden = !visible;
+    if (!visible) return;
+    const scale = Math.max(0.7, Math.min(1.1, 5.5 / at.distance));
+    this.#root.style.transform = `translate(${at.x.toFixed(1)}px, ${at.y.toFixed(1)}px) translate(-50%, -100%) scale(${scale.toFixed(3)})`;
+    this.#root.style.zIndex = String(1000 - Math.round(at.distance * 20));
+  }
+
+  remove() { this.#root.remove(); }
+}

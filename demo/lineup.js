@@ -1,0 +1,61 @@
+/** The lobby's stage: every look standing in a row, the chosen one in front, waving. */
+
+import { Vector3 } from "three";
+import { Avatar } from "./avatar.js";
+import { Motion } from "./motion.js";
+import { approach } from "./rotation.js";
+import { loadPreset } from "./vrm-files.js";
+
+const GAP_M = 0.92;
+const FORWARD_M = 1.0;
+
+export class Lineup {
+  /** @type {{id: string, avatar: Avatar, motion: Motion, x: number, z: number}[]} */
+  #figures = [];
+  #chosen = "";
+  #stop;
+  #stage;
+
+  /** @param {import("./stage.js").Stage} stage @param {{id: string}[]} presets @param {(error: unknown) => void} onFault */
+  constructor(stage, presets, onFault) {
+    this.#stage = stage;
+    presets.forEach(({ id }, i) => {
+      const avatar = new Avatar(stage);
+      avatar.wear(loadPreset(id)).catch(onFault);
+      this.#figures.push({ id, avatar, motion: new Motion(), x: (i - (presets.length - 1) / 2) * GAP_M, z: 0 });
+    });
+    this.#stop = stage.onFrame((dt) => this.#frame(dt));
+  }
+
+  /** @param {string} id */
+  choose(id) {
+    if (id !== this.#chosen) this.#figures.find((figure) => figure.id === id)?.motion.act("wave");
+    this.#chosen = id;
+  }
+
+  close() {
+    this.#stop();
+    for (const { avatar } of this.#figures) avatar.dispose();
+  }
+
+  /** @param {number} dt */
+  #frame(dt) {
+    const chosen = this.#figures.find(({ id }) => id === this.#chosen);
+    const narrow = this.#stage.camera.aspect < 1.1;
+    const { view } = this.#stage;
+    view.aim.set(narrow ? (chosen?.x ?? 0) : (chosen?.x ?? 0) * 0.35, 0.83, 0);
+    view.distance = narrow ? 3.6 : 5.4;
+    const eye = new Vector3();
+    for (const figure of this.#figures) {
+      const wanted = figure === chosen ? FORWARD_M : -0.12 * Math.abs(figure.x);
+      const z = approach(figure.z, wanted, 5, dt);
+      const speed = Math.abs(z - figure.z) / Math.max(dt, 0.001);
+      figure.z = z;
+      const toEye = eye.copy(this.#stage.camera.position).sub(figure.avatar.place.position);
+      const interest = figure === chosen ? { yaw: Math.atan2(toEye.x, toEye.z), pitch: -0.05 } : null;
+      const pose = figure.motion.update(dt, { x: figure.x, z: figure.z, yaw: -figure.x * 0.07, speed: speed > 0.15 ? speed : 0 }, interest);
+      figure.avatar.take(pose);
+      figure.avatar.update(dt, this.#stage.camera.position);
+    }
+  }
+}

@@ -1,0 +1,177 @@
+/** Before a room: one's name and look, the live rooms, a new one. */
+
+import { byId, h } from "./dom.js";
+import { onLanguage, t } from "./i18n.js";
+import { problemText } from "./problems.js";
+import { toast } from "./toasts.js";
+
+const REFRESH_MS = 4_000;
+const TYPING_MS = 250;
+
+/**
+ * @typedef {import("../client/types.js").Room} Room
+ * @typedef {{name: string, look: string}} Self
+ * @typedef {{api: import("vchat-client").VChatApi, presets: {id: string, name: string}[], self: Self, onLook: (id: string) => void,
+ *   onSelf: () => void, enter: (roomId: string) => void, signIn: () => Promise<unknown>}} LobbyOptions
+ */
+
+export class Lobby {
+  #name = /** @type {HTMLInputElement} */ (byId("name"));
+  #roomName = /** @type {HTMLInputElement} */ (byId("room-name"));
+  #search = /** @type {HTMLInputElement} */ (byId("search"));
+  #off = new AbortController();
+  #options;
+  /** @type {Room[] | null} */
+  #rooms = null;
+  #timer = 0;
+  #failed = false;
+  /** @type {string | null} */
+  #invitedTo = null;
+  #stopLanguage;
+
+  /** @param {LobbyOptions} options */
+  constructor(options) {
+    this.#options = options;
+    const { signal } = this.#off;
+    this.#name.value = options.self.name;
+    this.#name.addEventListener("input", () => this.#renamed(), { signal });
+    byId("create").addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#create();
+    }, { signal });
+    this.#search.addEventListener("input", () => this.#again(TYPING_MS), { signal });
+    byId("invited-join").addEventListener("click", () => { if (this.#invitedTo && this.#named()) options.enter(this.#invitedTo); }, { signal });
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.#again(0); }, { signal });
+    this.#stopLanguage = onLanguage(() => { this.#show(); this.#renamed(); });
+    this.#showLooks();
+    this.#renamed();
+    byId("rooms-note").textContent = t("rooms.loading");
+    this.#again(0);
+  }
+
+  /** Somebody came by a link but has no name yet. @param {string | null} roomId */
+  async invite(roomId) {
+    this.#invitedTo = roomId;
+    byId("invited").hidden = roomId === null;
+    byId("browse").hidden = roomId !== null;
+    if (!roomId) return;
+    byId("invited-title").textContent = t("invited.unknown");
+    this.#name.focus();
+    try {
+      const room = await this.#options.api.rooms.get(roomId);
+      if (this.#invitedTo === roomId) byId("invited-title").textContent = t("invited", { name: room.name });
+    } catch (error) {
+      // A private room cannot be looked at from outside; joining will say more.
+      if (/** @type {any} */ (error).status === 404 || /** @type {any} */ (error).status === 410) toast(problemText(error), "bad");
+    }
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    this.#stopLanguage();
+    this.#off.abort();
+  }
+
+  #renamed() {
+    this.#options.self.name = this.#name.value.trim();
+    this.#options.onSelf();
+    this.#roomName.placeholder = this.#options.self.name ? t("create.default", { name: this.#options.self.name }) : "";
+  }
+
+  /** Is there a name? If not, say so and go there. */
+  #named() {
+    if (this.#options.self.name) return true;
+    toast(t("name.missing"), "bad");
+    this.#name.focus();
+    return false;
+  }
+
+  #showLooks() {
+    const { presets, self } = this.#options;
+    byId("looks").replaceChildren(...presets.map(({ id, name }) => {
+      const input = h("input", { type: "radio", name: "look", value: id, onchange: () => {
+        self.look = id;
+        this.#options.onSelf();
+        this.#options.onLook(id);
+      } });
+      input.checked = id === self.look;
+      return h("label", { class: `look look-${id}` }, input, h("span", { class: "swatch", "aria-hidden": "true" }), h("span", {}, name));
+    }));
+  }
+
+  async #create() {
+    if (!this.#named()) return;
+    const button = /** @type {HTMLButtonElement} */ (byId("create").querySelector("button"));
+    button.disabled = true;
+    try {
+      await this.#options.signIn();
+      const isPrivate = /** @type {HTMLInputElement} */ (byId("room-private")).checked;
+      const room = await this.#options.api.rooms.create({ name: this.#roomName.value.trim() || this.#roomName.placeholder, visibility: isPrivate ? "private" : "public" });
+      this.#options.enter(room.id);
+    } catch (error) {
+      toast(problemText(error), "bad");
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  /** Look for rooms after `ms`, and from then on regularly. @param {number} ms */
+  #again(ms) {
+    clearTimeout(this.#timer);
+    if (this.#off.signal.aborted || document.hidden) return;
+    this.#timer = setTimeout(async () => {
+      await this.#refresh();
+      this.#again(REFRESH_MS);
+    }, ms);
+  }
+
+  async #refresh() {
+    try {
+      const { items } = await this.#options.api.rooms.list({ q: this.#search.value.trim() || undefined, limit: 50 });
+      this.#rooms = items;
+      this.#failed = false;
+    } catch {
+      this.#failed = true; // said in the note, and tried again
+    }
+    if (!this.#off.signal.aborted) this.#show();
+  }
+
+  #show() {
+    const rooms = this.#rooms;
+    const note = this.#failed ? t("rooms.refreshFailed") : rooms === null ? t("rooms.loading")
+      : rooms.length ? "" : t(this.#search.value.trim() ? "rooms.noMatch" : "rooms.none");
+    const place = byId("rooms-note");
+    if (place.textContent !== note) place.textContent = note;
+    if (!rooms) return;
+    const list = byId("rooms");
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.room;
+    list.replaceChildren(...rooms.map((room) => this.#item(room)));
+    if (focused) /** @type {HTMLElement | null} */ (list.querySelector(`[data-room="${CSS.escape(focused)}"]`))?.focus();
+  }
+
+  /** @param {Room} room */
+  #item(room) {
+    const full = room.occupancy / room.capacity;
+    const fill = h("span", { class: "fill" });
+    fill.style.width = `${Math.min(100, full * 100)}%`;
+    return h("li", {},
+      h("div", { class: "room-words" },
+        h("b", {}, room.name),
+        room.description ? h("p", {}, room.description) : null,
+        h("small", {}, t("rooms.count", { occupancy: room.occupancy, capacity: room.capacity }), room.locked ? ` · ${t("rooms.locked")}` : ""),
+        h("span", { class: "gauge", "aria-hidden": "true" }, fill)),
+      h("button", { type: "button", class: "quiet", "data-room": `copy ${room.id}`, "aria-label": t("copyLink.named", { name: room.name }), onclick: () => copyLink(room.id) }, t("copyLink")),
+      h("button", { type: "button", class: "primary", "data-testid": "join", "data-room": room.id, "aria-label": t("join.named", { name: room.name }),
+        onclick: () => { if (this.#named()) this.#options.enter(room.id); } }, t("join")));
+  }
+}
+
+/** @param {string} roomId */
+export async function copyLink(roomId) {
+  try {
+    await navigator.clipboard.writeText(`${location.origin}/#/rooms/${encodeURIComponent(roomId)}`);
+    toast(t("copied"));
+  } catch {
+    toast(t("copyFailed"), "bad");
+  }
+}

@@ -1,0 +1,157 @@
+/** The page: who one is, which view is shown, and the address that says so. */
+
+import { VChatApi } from "vchat-client";
+import { byId } from "./dom.js";
+import { language, onLanguage, preferred, setLanguage, t } from "./i18n.js";
+import { Lineup } from "./lineup.js";
+import { Lobby } from "./lobby.js";
+import { problemText } from "./problems.js";
+import { RoomView } from "./room-view.js";
+import { Stage } from "./stage.js";
+import { toast } from "./toasts.js";
+import { presets } from "./vrm-files.js";
+
+const NAME = "vchat.name";
+const LOOK = "vchat.look";
+
+// In the session's storage: two windows side by side are two people, and a reload is still the same one.
+const api = new VChatApi(`${location.origin}/api`, { storage: sessionStorage });
+const self = { name: localStorage.getItem(NAME) ?? "", look: localStorage.getItem(LOOK) ?? "" };
+/** @type {{name: string, look: string} | null} What the server has been told. */
+let told = null;
+/** @type {Stage | null} */
+let stage = null;
+/** @type {{lobby: Lobby, lineup: Lineup | null} | null} */
+let lobby = null;
+/** @type {RoomView | null} */
+let view = null;
+/** @type {{id: string, name: string}[]} */
+let looks = [];
+
+globalThis.addEventListener("unhandledrejection", (event) => toast(problemText(event.reason), "bad"));
+
+/** Be somebody: signed in, with the name and look chosen here. */
+async function signIn() {
+  const now = { ...self };
+  if (!api.signedIn) {
+    await api.guest(now.name);
+    told = { name: now.name, look: "" };
+  }
+  if (told?.name !== now.name) await api.updateMe({ name: now.name });
+  if (told?.look !== now.look) await api.request("PUT", "/me/avatar", { body: { source: "preset", id: now.look } });
+  told = now;
+}
+
+/** @returns {string | null} the room the address names */
+function addressedRoom() {
+  const found = /^#\/rooms\/([^/]+)$/.exec(location.hash);
+  return found ? decodeURIComponent(found[1]) : null;
+}
+
+async function route() {
+  const roomId = addressedRoom();
+  if (roomId && roomId === view?.roomId) return;
+  const leaving = view?.leave();
+  view = null;
+  if (roomId && self.name) await enter(roomId);
+  else showLobby(roomId);
+  await leaving?.catch((error) => toast(problemText(error), "bad"));
+}
+
+/** @param {string} roomId */
+async function enter(roomId) {
+  if (addressedRoom() !== roomId) {
+    location.hash = `#/rooms/${encodeURIComponent(roomId)}`;
+    return; // comes back as a change of the address
+  }
+  try {
+    await signIn();
+  } catch (error) {
+    toast(problemText(error), "bad");
+    showLobby(roomId);
+    return;
+  }
+  if (addressedRoom() !== roomId || view) return;
+  closeLobby();
+  show("room");
+  view = new RoomView({ roomId, api, stage, look: self.look, onLeft: () => { location.hash = "#/"; } });
+  expose();
+  byId("stage").focus();
+}
+
+/** @param {string | null} invitedTo */
+function showLobby(invitedTo) {
+  const returning = document.body.dataset.view === "room";
+  show("lobby");
+  document.title = "V-Chat";
+  byId("stage").setAttribute("aria-label", t("stage.lobby"));
+  if (!lobby) {
+    const lineup = stage && new Lineup(stage, looks, (error) => toast(t("problem.avatar", { detail: String(error) }), "bad"));
+    lineup?.choose(self.look);
+    lobby = {
+      lineup,
+      lobby: new Lobby({ api, presets: looks, self, onLook: (id) => lineup?.choose(id), onSelf: keepSelf, enter: (id) => void (addressedRoom() === id ? enter(id) : (location.hash = `#/rooms/${encodeURIComponent(id)}`)), signIn }),
+    };
+    if (stage) {
+      Object.assign(stage.view, { yaw: Math.PI, pitch: 0.1, distance: 5.4, shift: innerWidth > 860 ? 480 : 0 });
+      stage.view.aim.set(0, 0.83, 0);
+      stage.cut();
+    }
+  }
+  void lobby.lobby.invite(invitedTo);
+  if (returning) byId("lobby-title").focus();
+  expose();
+}
+
+function closeLobby() {
+  lobby?.lobby.close();
+  lobby?.lineup?.close();
+  lobby = null;
+}
+
+/** @param {"lobby" | "room"} name */
+function show(name) {
+  document.body.dataset.view = name;
+  byId("lobby").hidden = name !== "lobby";
+  byId("room").hidden = name !== "room";
+}
+
+function keepSelf() {
+  localStorage.setItem(NAME, self.name);
+  localStorage.setItem(LOOK, self.look);
+}
+
+/** For whoever looks from the console, and for tests in a browser. */
+function expose() {
+  Object.defineProperty(globalThis, "vchat", {
+    configurable: true,
+    value: {
+      api,
+      get room() { return view?.room ?? null; },
+      get state() { return view?.room.state ?? "idle"; },
+      positions: () => view?.positions() ?? {},
+    },
+  });
+}
+
+async function start() {
+  setLanguage(preferred(localStorage, navigator.languages));
+  for (const button of document.querySelectorAll("button.language")) {
+    button.addEventListener("click", () => setLanguage(language() === "en" ? "ja" : "en", localStorage));
+  }
+  onLanguage(() => { if (lobby) byId("stage").setAttribute("aria-label", t("stage.lobby")); });
+  try {
+    stage = new Stage(/** @type {HTMLCanvasElement} */ (byId("stage")), {
+      dusk: matchMedia("(prefers-color-scheme: dark)").matches,
+      steady: new URLSearchParams(location.search).has("steady"),
+    });
+  } catch {
+    toast(t("problem.webgl"), "bad"); // names, rooms and chat still work
+  }
+  looks = await presets();
+  if (!looks.some(({ id }) => id === self.look)) self.look = looks[Math.floor(Math.random() * looks.length)].id;
+  addEventListener("hashchange", () => void route());
+  await route();
+}
+
+await start();

@@ -1,0 +1,279 @@
+/** In a room: the SDK's events become avatars, words and signs of life. */
+
+import { RoomClient } from "vchat-client";
+import { Chat } from "./chat.js";
+import { Controls } from "./controls.js";
+import { Crowd } from "./crowd.js";
+import { byId, h } from "./dom.js";
+import { EMOTES } from "./emotes.js";
+import { onLanguage, t } from "./i18n.js";
+import { copyLink } from "./lobby.js";
+import { bytesText, Meter } from "./meter.js";
+import { Motion } from "./motion.js";
+import { offerOwnAvatar } from "./own-vrm.js";
+import { showPeople } from "./people.js";
+import { problemText, refusalText } from "./problems.js";
+import { OBSTACLES, ROOM_RADIUS } from "./scenery.js";
+import { toast } from "./toasts.js";
+import { loadPreset } from "./vrm-files.js";
+import { Walker } from "./walker.js";
+
+const MOODS = /** @type {const} */ ({ happy: "😊", relaxed: "😌", surprised: "😮", sad: "😢", angry: "😠" });
+const PLACE = "vchat.place.";
+/** Trying again would end the same way. */
+const FINAL = ["banned", "kicked", "room-ended", "no-such-room", "room-not-found", "invite-required"];
+
+/**
+ * @typedef {{roomId: string, api: import("vchat-client").VChatApi, stage: import("./stage.js").Stage | null, look: string, onLeft: () => void}} Options
+ */
+
+export class RoomView {
+  room;
+  roomId;
+  #options;
+  #meter = new Meter();
+  /** @type {Crowd | null} */
+  #crowd = null;
+  #chat;
+  #motion = new Motion();
+  #walker = new Walker(ROOM_RADIUS, OBSTACLES);
+  /** @type {Controls | null} */
+  #controls = null;
+  #off = new AbortController();
+  /** @type {(() => void)[]} */
+  #stops = [];
+  #nextPlaceAt = 0;
+
+  /** @param {Options} options */
+  constructor(options) {
+    this.#options = options;
+    this.roomId = options.roomId;
+    const { api, roomId, stage } = options;
+    this.room = new RoomClient({ roomId, getTicket: () => api.ticket(roomId), storage: sessionStorage, WebSocket: this.#meter.socketClass });
+    if (stage) {
+      this.#crowd = new Crowd(this.room, stage, (error) => toast(t("problem.avatar", { detail: String(/** @type {any} */ (error)?.message ?? error) }), "bad"));
+      this.#appear(stage);
+      this.#controls = new Controls(byId("stage"), byId("joystick"), stage);
+      this.#stops.push(stage.onFrame((dt, now) => this.#frame(stage, dt, now)), offerOwnAvatar({
+        wear: (vrm) => { void this.#crowd?.own?.avatar.wear(Promise.resolve(vrm)); },
+        undress: () => { void this.#crowd?.own?.avatar.wear(loadPreset(options.look)); },
+      }));
+    }
+    this.#chat = new Chat(this.room, (count) => this.#showUnread(count));
+    this.#listen();
+    this.#buttons();
+    this.#stops.push(onLanguage(() => this.#words()));
+    this.#words();
+    const timer = setInterval(() => this.#showMeter(), 1_000);
+    this.#stops.push(() => clearInterval(timer));
+    byId("refused").hidden = true;
+    void this.#join();
+  }
+
+  /** @returns {Record<string, [number, number, number]>} */
+  positions() { return this.#crowd?.positions() ?? {}; }
+
+  /** Leave the room for good. */
+  async leave() {
+    sessionStorage.removeItem(PLACE + this.#options.roomId);
+    this.close();
+    await this.room.leave();
+  }
+
+  /** Take everything down that belongs to this view; the socket is `leave`'s. */
+  close() {
+    this.#off.abort();
+    for (const stop of this.#stops) stop();
+    this.#stops = [];
+    this.#controls?.close();
+    this.#chat.close();
+    this.#crowd?.close();
+    this.#togglePanel(false);
+  }
+
+  async #join() {
+    byId("refused").hidden = true;
+    try {
+      await this.room.join();
+    } catch (error) {
+      // A refusal has been shown by its state; anything else is a fault of getting there.
+      if (!this.#off.signal.aborted && this.room.state !== "refused") this.#showRefusal(problemText(error), "");
+    }
+  }
+
+  /** Stand where one stood before a reload, or somewhere in the middle, facing it. @param {import("./stage.js").Stage} stage */
+  #appear(stage) {
+    const walker = this.#walker;
+    const angle = (Math.random() - 0.5) * 2.2;
+    const place = kept(PLACE + this.#options.roomId) ?? { x: 2.2 * Math.sin(angle), z: 2.2 * Math.cos(angle), yaw: angle + Math.PI };
+    Object.assign(walker, place);
+    Object.assign(stage.view, { yaw: walker.yaw, pitch: 0.2, distance: 3.6 });
+    stage.view.aim.set(walker.x, 1.05, walker.z);
+    stage.cut();
+  }
+
+  #listen() {
+    const { room } = this;
+    const sync = () => {
+      showPeople(room.members.values(), room.user?.id);
+      this.#crowd?.sync(this.#options.look);
+    };
+    room.on("state", ({ state, reason }) => {
+      this.#showState();
+      if (state === "refused" && reason) this.#showRefusal(refusalText(reason), reason.name);
+    });
+    room.on("welcome", () => {
+      byId("room-title").textContent = room.room?.name ?? "";
+      document.title = `${room.room?.name ?? ""} · V-Chat`;
+      this.#chat.fill();
+      sync();
+    });
+    room.on("recovered", ({ recovered }) => { if (!recovered) this.#chat.note(t("chat.gap")); });
+    room.on("joined", (event) => {
+      sync();
+      if (event.userId !== room.user?.id) this.#chat.note(t("chat.joined", { name: event.name }));
+    });
+    room.on("left", (event) => {
+      const name = this.#names.get(event.userId) ?? "";
+      sync();
+      const how = event.reason === "lost" ? "lost" : event.reason === "kicked" || event.reason === "banned" ? "kicked" : "left";
+      if (event.userId !== room.user?.id && name) this.#chat.note(t(`chat.${how}`, { name }));
+    });
+    room.on("member", sync);
+    room.on("room", () => { byId("room-title").textContent = room.room?.name ?? ""; });
+    room.on("chat", (event) => {
+      this.#chat.said(event);
+      if (!event.replayed) this.#crowd?.say(event.seat, event.text);
+    });
+    room.on("tick", () => { this.#meter.ticks++; });
+    room.on("latency", ({ rttMs }) => { byId("latency").textContent = t("latency", { ms: Math.round(rttMs) }); });
+    room.on("error", (error) => { if (error.code === "storage") toast(problemText(error), "bad"); });
+    const remember = () => { for (const { userId, name } of room.members.values()) this.#names.set(userId, name); };
+    room.on("welcome", remember);
+    room.on("joined", remember);
+    addEventListener("pagehide", () => this.#keepPlace(), { signal: this.#off.signal });
+  }
+  /** @type {Map<string, string>} */
+  #names = new Map();
+
+  #buttons() {
+    const { signal } = this.#off;
+    /** @param {string} id @param {string} group @param {[string, string][]} entries @param {(name: string, button: HTMLButtonElement) => void} act */
+    const row = (id, group, entries, act) => {
+      byId(id).replaceChildren(...entries.map(([name, icon]) => {
+        const button = h("button", { type: "button", class: "quiet round", "data-i18n-aria-label": `${group}.${name}`, "data-i18n-title": `${group}.${name}`,
+          "aria-label": t(`${group}.${name}`), title: t(`${group}.${name}`), "data-testid": `${group}-${name}` }, h("span", { "aria-hidden": "true" }, icon));
+        button.addEventListener("click", () => act(name, button));
+        return button;
+      }));
+    };
+    row("emotes", "emote", Object.entries(EMOTES).map(([name, { icon }]) => [name, icon]), (name) => this.#motion.act(name));
+    row("moods", "mood", Object.entries(MOODS), (name, pressed) => {
+      this.#motion.feel(this.#motion.mood === name ? "" : name);
+      for (const button of byId("moods").children) button.setAttribute("aria-pressed", String(button === pressed && this.#motion.mood === name));
+    });
+    byId("leave").addEventListener("click", () => this.#options.onLeft(), { signal });
+    byId("copy").addEventListener("click", () => copyLink(this.#options.roomId), { signal });
+    byId("refused-again").addEventListener("click", () => this.#join(), { signal });
+    byId("panel-toggle").addEventListener("click", () => this.#togglePanel(byId("room").dataset.panel !== "open"), { signal });
+    addEventListener("keydown", (event) => this.#key(event), { signal });
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (event.key === "Enter" && (target === document.body || target.id === "stage")) {
+      event.preventDefault();
+      this.#togglePanel(true);
+      this.#chat.focus();
+    }
+    if (event.key === "Escape" && byId("room").contains(target)) {
+      this.#togglePanel(false);
+      byId("stage").focus();
+    }
+  }
+
+  /** @param {boolean} open on narrow screens; wide ones always show it */
+  #togglePanel(open) {
+    byId("room").dataset.panel = open ? "open" : "";
+    byId("panel-toggle").setAttribute("aria-expanded", String(open));
+    if (open) this.#chat.read();
+  }
+
+  /** @param {number} count */
+  #showUnread(count) {
+    const badge = byId("unread");
+    badge.hidden = count === 0;
+    badge.textContent = String(count);
+    badge.setAttribute("aria-label", t("chat.unread", { count }));
+  }
+
+  #words() {
+    byId("stage").setAttribute("aria-label", t("stage"));
+    this.#showState();
+    showPeople(this.room.members.values(), this.room.user?.id);
+  }
+
+  #showState() {
+    const { state } = this.room;
+    const place = byId("state");
+    place.dataset.state = state;
+    const text = t(`state.${state}`);
+    if (place.textContent !== text) place.textContent = text;
+    if (state !== "joined" && state !== "migrating") byId("latency").textContent = "";
+  }
+
+  #showMeter() {
+    const rates = this.#meter.read();
+    if (!rates) return;
+    const values = { down: bytesText(rates.down), up: bytesText(rates.up), hz: Math.round(rates.hz) };
+    const place = byId("meter");
+    place.textContent = `↓ ${values.down}/s ↑ ${values.up}/s · ${values.hz} Hz`;
+    place.title = t("meter", values);
+  }
+
+  /** @param {string} text @param {string} name of the close code, if there is one */
+  #showRefusal(text, name) {
+    byId("refused-text").textContent = text;
+    const again = byId("refused-again");
+    again.hidden = FINAL.includes(name);
+    again.textContent = t(name === "replaced" ? "here" : "again");
+    byId("refused").hidden = false;
+    byId("refused-title").focus();
+    this.#showState();
+  }
+
+  /** @param {import("./stage.js").Stage} stage @param {number} dt @param {number} now */
+  #frame(stage, dt, now) {
+    const walker = this.#walker;
+    if (this.#controls) walker.step(dt, this.#controls.wish(dt), stage.view.yaw);
+    const interest = this.#crowd?.nearest(walker.x, walker.z) ?? { yaw: stage.view.yaw, pitch: stage.view.pitch * 0.5 - 0.1 };
+    const pose = this.#motion.update(dt, walker, interest);
+    this.room.setPose(pose);
+    this.#crowd?.frame(dt, pose);
+    stage.view.aim.set(walker.x, 1.05, walker.z);
+    stage.view.shift = innerWidth > 860 ? -340 : 0;
+    if (now > this.#nextPlaceAt) {
+      this.#nextPlaceAt = now + 1_000;
+      this.#keepPlace();
+    }
+  }
+
+  #keepPlace() {
+    if (this.#off.signal.aborted) return;
+    const { x, z, yaw } = this.#walker;
+    try {
+      sessionStorage.setItem(PLACE + this.#options.roomId, JSON.stringify({ x, z, yaw }));
+    } catch { /* a full storage: after a reload one stands elsewhere, nothing more */ }
+  }
+}
+
+/** @param {string} key @returns {{x: number, z: number, yaw: number} | null} */
+function kept(key) {
+  try {
+    const place = JSON.parse(sessionStorage.getItem(key) ?? "null");
+    return place && [place.x, place.z, place.yaw].every(Number.isFinite) ? { x: place.x, z: place.z, yaw: place.yaw } : null;
+  } catch {
+    return null;
+  }
+}

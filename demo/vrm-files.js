@@ -1,0 +1,78 @@
+/** Avatars as files: the presets the page comes with, and one's own, checked before it is read. */
+
+import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
+import { VRMLoaderPlugin, VRMUtils } from "@pixiv/three-vrm";
+
+/** @typedef {import("@pixiv/three-vrm").VRM} VRM */
+
+const FOLDER = "/demo/avatars/";
+const MOST_BYTES = 50 * 1024 * 1024;
+const GLB_MAGIC = 0x46546c67; // "glTF", little-endian
+
+/** @type {Promise<{id: string, name: string, file: string}[]> | null} */
+let listing = null;
+/** @type {Map<string, Promise<ArrayBuffer>>} */
+const bytes = new Map();
+
+/** A file the page cannot show; `code` is "too-large", "not-glb" or "not-vrm". */
+export class FileRefused extends Error {
+  /** @param {"too-large" | "not-glb" | "not-vrm"} code @param {unknown} [cause] */
+  constructor(code, cause) {
+    super(code, { cause });
+    this.code = code;
+  }
+}
+
+/** The presets that can be chosen. @returns {Promise<{id: string, name: string, file: string}[]>} */
+export function presets() {
+  return (listing ??= fetchOk(`${FOLDER}avatars.json`).then((answer) => answer.json()).then(({ avatars }) => avatars).catch((error) => {
+    listing = null; // the next call tries again
+    throw error;
+  }));
+}
+
+/** A new copy of a preset; somebody with an unknown one gets the first. @param {string | null | undefined} id @returns {Promise<VRM>} */
+export async function loadPreset(id) {
+  const list = await presets();
+  const { file } = list.find((preset) => preset.id === id) ?? list[0];
+  let data = bytes.get(file);
+  if (!data) {
+    data = fetchOk(FOLDER + file).then((answer) => answer.arrayBuffer());
+    bytes.set(file, data);
+    data.catch(() => bytes.delete(file));
+  }
+  return parse(await data);
+}
+
+/** Somebody's own file; it stays in this browser. @param {File} file @returns {Promise<VRM>} */
+export async function loadOwn(file) {
+  if (file.size > MOST_BYTES) throw new FileRefused("too-large");
+  const data = await file.arrayBuffer();
+  if (data.byteLength < 20 || new DataView(data).getUint32(0, true) !== GLB_MAGIC) throw new FileRefused("not-glb");
+  try {
+    return await parse(data);
+  } catch (error) {
+    throw new FileRefused("not-vrm", error);
+  }
+}
+
+/** @param {string} url */
+async function fetchOk(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
+  return answer;
+}
+
+/** @param {ArrayBuffer} data @returns {Promise<VRM>} */
+async function parse(data) {
+  const loader = new GLTFLoader();
+  loader.register((parser) => new VRMLoaderPlugin(parser));
+  const vrm = /** @type {VRM | undefined} */ ((await loader.parseAsync(data, "")).userData.vrm);
+  if (!vrm) throw new FileRefused("not-vrm");
+  VRMUtils.rotateVRM0(vrm); // VRM 0 looks the other way
+  vrm.scene.traverse((part) => {
+    part.frustumCulled = false; // bounds are the T-pose's
+    part.castShadow = true;
+  });
+  return vrm;
+}
