@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 
 from relay.door import Door
 from relay.hub import Hub
-from relay.line import AsgiLine
+from relay.line import line_over
 from relay.session import Session
 from vchat.bus import Bus
 from vchat.errors import Why
@@ -64,11 +64,12 @@ class Relay:
         if SUBPROTOCOL not in socket.scope["subprotocols"]:
             await socket.send_denial_response(_upgrade_wanted())
             return
+        line = line_over(socket)
         # Accept first: a refusal before that reaches a page as a bare 1006, without a reason.
         await socket.accept(SUBPROTOCOL)
         session = Session(
             socket.path_params["room_id"],
-            AsgiLine(socket),
+            line,
             hub=self.hub,
             door=self._door,
             clock=self._services.clock,

@@ -15,6 +15,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from vchat import limits
 
+LINE_EXTENSION = "vchat.line"
+"""The ASGI extension of a server with a line of its own; calling it before the accept gives it."""
+
 _CLOSE_S = 2.0
 _POSE_BACKLOG_BYTES = 16 * 1024
 
@@ -65,6 +68,12 @@ class Line(Protocol):
 
     async def close(self, code: int, reason: str) -> None:
         """Send what is queued, then close, within a deadline."""
+
+
+def line_over(socket: WebSocket) -> Line:
+    """The quickest line the server has; to be taken before the socket is accepted."""
+    take = socket.scope.get("extensions", {}).get(LINE_EXTENSION)
+    return AsgiLine(socket) if take is None else take()
 
 
 class AsgiLine:

@@ -1,6 +1,7 @@
 """How a relay's process serves and ends: on a signal everybody is sent on before the sockets go."""
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Generator
@@ -10,6 +11,10 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from relay.fast_line import UVICORN, FastProtocol, fits
+
+log = logging.getLogger("vchat.relay")
 
 MESSAGE_BYTES = 64 * 1024
 """What the WebSocket layer takes at most. Ours is lower, and says so before it closes."""
@@ -47,12 +52,16 @@ class _Server(uvicorn.Server):
             self.should_exit = True
 
 
-def config(app: ASGIApp, **changes: Any) -> uvicorn.Config:
-    """How a relay is served: no compression, no pings but ours, no log of its own."""
+def config(app: ASGIApp, *, fast: bool = True, **changes: Any) -> uvicorn.Config:
+    """How a relay is served: no compression, no pings but ours, no log of its own. `fast` takes
+    the line made for this uvicorn; without it, or under another uvicorn, the plain one does."""
+    if fast and not fits():
+        log.warning("this is not uvicorn %s: relaying goes on, at more cost", UVICORN)
+        fast = False
     options: dict[str, Any] = {
         "log_config": None,
         "access_log": False,
-        "ws": "websockets-sansio",
+        "ws": FastProtocol if fast else "websockets-sansio",
         "ws_max_size": MESSAGE_BYTES,
         "ws_ping_interval": None,  # ours are application messages, which a page can see
         "ws_per_message_deflate": False,
