@@ -7,7 +7,7 @@ from fakeredis import FakeAsyncRedis
 from redis.asyncio import Redis
 
 from adapters.state_redis import RedisState
-from tests.components import redis_server
+from tests.emulators import running
 
 
 class ManualClock:
@@ -24,9 +24,9 @@ class ManualClock:
 
 
 @pytest.fixture(scope="session", name="redis_port")
-def _redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as port:
-        yield port
+def _redis_port() -> Iterator[int]:
+    for server in running("redis"):
+        yield server.port
 
 
 @pytest.fixture(name="clock")

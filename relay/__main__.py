@@ -1,0 +1,78 @@
+"""A relay as it is deployed: `python -m relay`. The one place in it that chooses adapters."""
+
+import asyncio
+import logging
+import os
+import sys
+import time
+
+import uvloop
+
+from adapters.bus_pubsub import PubSubBus
+from adapters.keys_jwks import JwksKeys
+from adapters.state_redis import RedisState, connect
+from relay.app import Relay, Services
+from relay.serve import bind, serve
+from relay.settings import Settings, read_settings
+from vchat.config import ConfigError
+from vchat.ids import new_id
+from vchat.json_lines import JsonLines
+
+log = logging.getLogger("vchat.relay")
+
+_DRAIN_S = 6.0
+"""Cloud Run kills ten seconds after SIGTERM."""
+
+
+async def _run(settings: Settings) -> None:
+    try:
+        listener = bind(settings.host, settings.port)
+    except OSError as error:
+        problem = f"PORT {settings.port} cannot be used: {error.strerror}."
+        raise ConfigError([problem]) from error
+    instance = new_id()
+    keys = JwksKeys(settings.jwks_url)
+    state = RedisState(connect(settings.redis_url))
+    bus = PubSubBus(settings.project, instance=instance, emulator=settings.emulator)
+    relay = Relay(
+        Services(
+            state=state,
+            bus=bus,
+            keys=keys.known,
+            clock=time.time,
+            issuer=settings.issuer,
+            origins=settings.origins,
+            instance=instance,
+            name=settings.name,
+        )
+    )
+    # Not awaited: the relay is ready at once, and the first client waits for the keys only.
+    fetching = asyncio.create_task(keys.start(), name="fetching the public keys")
+    relay.hub.start()
+    log.info(
+        "ready",
+        extra={"instance": instance, "relay": settings.name, "port": listener.getsockname()[1]},
+    )
+    try:
+        await serve(relay.application(), listener, lambda: relay.hub.drain(_DRAIN_S))
+    finally:
+        fetching.cancel()
+        await relay.hub.stop()
+        await bus.close()
+        await keys.close()
+        await state.close()
+
+
+def main() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("vchat").setLevel(logging.INFO)
+    try:
+        uvloop.run(_run(read_settings(os.environ)))
+    except ConfigError as error:
+        sys.exit(f"The relay cannot start:\n{error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""What a relay needs to know of its deployment, from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vchat.config import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`issuer` is the API's public URL, `name` what people see of this relay; `emulator` is the
+    Pub/Sub emulator's host and port, for development."""
+
+    issuer: str
+    origins: frozenset[str]
+    jwks_url: str
+    redis_url: str
+    project: str
+    emulator: str | None
+    name: str
+    host: str
+    port: int
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings out of an environment. Raises ConfigError with every mistake in it."""
+    read = Reader(environ)
+    web = ("https",) if read.production else ("https", "http")
+    issuer = read.url("VCHAT_ISSUER", web)
+    settings = Settings(
+        issuer=issuer,
+        origins=read.origins("VCHAT_ORIGINS"),
+        jwks_url=read.url("VCHAT_JWKS_URL", web, f"{issuer}/.well-known/jwks.json"),
+        redis_url=read.url("REDIS_URL", ("redis", "rediss")),
+        project=read.text("GOOGLE_CLOUD_PROJECT"),
+        emulator=read.text("PUBSUB_EMULATOR_HOST", "") or None,
+        name=read.text("VCHAT_RELAY_NAME", "relay"),
+        host=read.text("HOST", "0.0.0.0"),  # noqa: S104 (a container's own network)
+        port=read.number("PORT", 8080, least=0, most=65535),
+    )
+    read.check()
+    return settings
