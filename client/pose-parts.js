@@ -118,24 +118,30 @@ export class Parts {
   pose() {
     /** @type {{[name: string]: number[]}} */
     const bones = {};
-    BONES.forEach((name, i) => {
-      if (this.hasBone[i]) bones[name] = Array.from(this.bones.subarray(i * 4, i * 4 + 4));
-    });
+    for (let i = 0; i < BONES.length; i++) {
+      if (this.hasBone[i]) bones[/** @type {string} */ (BONES[i])] = quaternionAt(this.bones, i * 4);
+    }
     /** @type {{[name: string]: number}} */
     const expressions = {};
-    EXPRESSIONS.forEach((name, i) => {
-      if (this.hasWeight[i]) expressions[name] = /** @type {number} */ (this.weights[i]);
-    });
+    for (let i = 0; i < EXPRESSIONS.length; i++) {
+      if (this.hasWeight[i]) expressions[/** @type {string} */ (EXPRESSIONS[i])] = this.weights[i] ?? 0;
+    }
+    const [x = 0, y = 0, z = 0] = this.position;
+    const [yaw = 0, pitch = 0] = this.gaze;
+    const hasRoot = this.hasPosition && this.hasRotation;
     return {
-      root:
-        this.hasPosition && this.hasRotation
-          ? { position: Array.from(this.position), rotation: Array.from(this.rotation) }
-          : null,
+      root: hasRoot ? { position: [x, y, z], rotation: quaternionAt(this.rotation, 0) } : null,
       bones,
       expressions,
-      gaze: this.hasGaze ? Array.from(this.gaze) : null,
+      gaze: this.hasGaze ? [yaw, pitch] : null,
     };
   }
+}
+
+// Not Array.from(subarray): that was nine tenths of the cost of decoding a pose.
+/** @param {Float64Array} from @param {number} at @returns {number[]} */
+function quaternionAt(from, at) {
+  return [from[at] ?? 0, from[at + 1] ?? 0, from[at + 2] ?? 0, from[at + 3] ?? 0];
 }
 
 /** @param {Numbers} q @param {Float64Array} out @param {number} at */

@@ -41,7 +41,7 @@ export function same(a, b, at) {
 }
 
 /**
- * A unit quaternion as u32: smallest three, 10 bits each. Error at most 0.242°.
+ * A unit quaternion as u32: smallest three, 10 bits each. Error at most 0.275°.
  * @param {Numbers} q @param {number} at
  */
 export function pack(q, at) {

@@ -39,7 +39,7 @@ def same(a: Quaternion, b: Quaternion) -> bool:
 
 
 def pack(q: Quaternion) -> int:
-    """A unit quaternion as u32: smallest three, 10 bits each. Error at most 0.242 degrees."""
+    """A unit quaternion as u32: smallest three, 10 bits each. Error at most 0.275 degrees."""
     largest = 0
     for i in (1, 2, 3):
         if abs(q[i]) > abs(q[largest]):
