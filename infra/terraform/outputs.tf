@@ -26,6 +26,11 @@ output "kept" {
   )
 }
 
+output "relay_image" {
+  description = "The image that the relays run."
+  value       = var.relay_image
+}
+
 output "relay_urls" {
   description = "The relays' base addresses; a ticket names the one to use."
   value       = local.relay_urls

@@ -1,0 +1,1 @@
+"""The way into a Google Cloud project, and what it costs there."""

@@ -1,0 +1,1 @@
+"""Commands for whoever deploys V-Chat; each says more with --help."""

@@ -1,0 +1,49 @@
+"""Runs other programs for a person: what they say is passed on, what they refuse is explained."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class Stopped(Exception):
+    """It cannot go on; the text says why and what to do."""
+
+
+def run(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+    """Run a program in the person's terminal. Raises Stopped when it fails."""
+    code = _run(words, env, cwd, capture=False).returncode
+    if code:
+        raise Stopped(f"`{_shown(words)}` failed with {code}; its own words are above.")
+
+
+def ask(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str | None:
+    """What a program answers, without spaces around it; None when it fails."""
+    done = _run(words, env, cwd, capture=True)
+    return None if done.returncode else str(done.stdout).strip()
+
+
+def code_of(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
+    """Run a program in the person's terminal; its exit code."""
+    return _run(words, env, cwd, capture=False).returncode
+
+
+def _run(
+    words: tuple[str, ...], env: Mapping[str, str] | None, cwd: Path | None, *, capture: bool
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603 - the words are ours; no shell reads them
+            words,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            capture_output=capture,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise Stopped(f"{words[0]} is not installed.") from error
+
+
+def _shown(words: tuple[str, ...]) -> str:
+    return shlex.join(words[:6]) + (" ..." if len(words) > 6 else "")
