@@ -93,10 +93,15 @@ class Browser:
     answering: bool = True
 
     async def send(self, **message: Any) -> None:
-        await self.socket.send(json.dumps(message, ensure_ascii=False))
+        await self._send(json.dumps(message, ensure_ascii=False))
 
     async def pose(self, seq: int, body: bytes) -> None:
-        await self.socket.send(ticks.pose(seq, body))
+        await self._send(ticks.pose(seq, body))
+
+    async def _send(self, frame: str | bytes) -> None:
+        # As in a browser: what is sent to a closed socket is lost without a word.
+        with suppress(ConnectionClosed):
+            await self.socket.send(frame)
 
     async def next(self, seconds: float = 5) -> dict[str, Any] | bytes:
         """The next frame; raises Closed when the relay closed, TimeoutError when nothing came."""
