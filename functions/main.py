@@ -50,10 +50,12 @@ _apps: dict[str, Starlette] = {}
 
 
 def _store(settings: Settings) -> Store:
+    if settings.project is not None:
+        from adapters.store_firestore import FirestoreStore
+
+        return FirestoreStore(settings.project, settings.database)
     from adapters.store_sqlite import SqliteStore
 
-    if settings.project is not None:
-        raise ConfigError(["GOOGLE_CLOUD_PROJECT needs the Firestore store, which is not there."])
     return SqliteStore(settings.data / "vchat.db")
 
 

@@ -99,7 +99,11 @@ def framework_app(target: str, services: Services, monkeypatch, folder: Path) ->
     return app
 
 
-@pytest.fixture(params=["mounted", "functions-framework"], name="world")
+# Suites about HTTP itself run over both; the others trust them, for the sake of time.
+BOTH_WAYS = pytest.mark.parametrize("world", ["mounted", "functions-framework"], indirect=True)
+
+
+@pytest.fixture(name="world")
 async def _world(request, tmp_path, monkeypatch) -> AsyncIterator[World]:
     clock = ManualClock()
     bus = InProcessBus()
@@ -116,7 +120,7 @@ async def _world(request, tmp_path, monkeypatch) -> AsyncIterator[World]:
         origins=frozenset({PAGE}),
         clock=lambda: clock.now / 1000,
     )
-    if request.param == "mounted":
+    if getattr(request, "param", "mounted") == "mounted":
         app: ASGIApp = Starlette(routes=[Mount("/api", app=build(services))])
         prefix = "/api"
     else:
