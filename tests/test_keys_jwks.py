@@ -44,8 +44,8 @@ class Seconds:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0)  # noqa: ASYNC110 - the refresh is a task we cannot reach
+        while not true():  # noqa: ASYNC110 - the refresh is a task that we cannot reach
+            await asyncio.sleep(0)
 
 
 @pytest.fixture(name="publisher")

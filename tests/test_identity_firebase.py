@@ -1,0 +1,160 @@
+"""Firebase ID tokens: only what Google signed for this project, and only while it is good."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from adapters.identity_firebase import FirebaseTokens
+from tests.http_api import serving
+from vchat.errors import Refused, Why
+from vchat.model import Identity
+
+NOW = 1_795_464_300
+PROJECT = "v-chat-test"
+KEY = rsa.generate_private_key(65537, 2048)
+OTHER = rsa.generate_private_key(65537, 2048)
+CLAIMS = {
+    "iss": f"https://securetoken.google.com/{PROJECT}",
+    "aud": PROJECT,
+    "sub": "firebase-uid-1",
+    "user_id": "firebase-uid-1",
+    "auth_time": NOW - 100,
+    "iat": NOW - 10,
+    "exp": NOW + 3590,
+    "name": "V Tester",
+    "firebase": {"identities": {}, "sign_in_provider": "google.com"},
+}
+
+
+def token(
+    changes: dict[str, Any] | None = None,
+    *,
+    without: str = "",
+    key: Any = KEY,
+    alg: str = "RS256",
+    **header: Any,
+) -> str:
+    claims = {**CLAIMS, **(changes or {})}
+    claims.pop(without, None)
+    return jwt.encode(claims, key, algorithm=alg, headers={"kid": "k1", **header})
+
+
+class Google:
+    """Serves the keys, or nothing."""
+
+    def __init__(self) -> None:
+        self.fetches = 0
+        self.up = True
+
+    async def keys(self, request: Request) -> Response:
+        self.fetches += 1
+        if not self.up:
+            return Response(status_code=503)
+        jwk = jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True)
+        return JSONResponse({"keys": [{**jwk, "kid": "k1", "alg": "RS256", "use": "sig"}]})
+
+
+@pytest.fixture(name="google")
+def _google() -> Google:
+    return Google()
+
+
+@pytest.fixture(name="firebase")
+async def _firebase(google: Google) -> AsyncIterator[FirebaseTokens]:
+    async with serving(Starlette(routes=[Route("/jwk", google.keys)])) as base:
+        firebase = FirebaseTokens(PROJECT, jwks=f"{base}/jwk")
+        yield firebase
+        await firebase.close()
+
+
+async def refused(firebase: FirebaseTokens, bad: str, why: Why = Why.UNAUTHENTICATED) -> None:
+    with pytest.raises(Refused) as caught:
+        await firebase.verify(bad, now=NOW)
+    assert caught.value.why is why
+
+
+async def test_a_good_token_says_who_it_is(firebase, google):
+    for _ in range(3):
+        person = await firebase.verify(token(), now=NOW)
+    assert person.identity == Identity(provider="firebase", subject="firebase-uid-1")
+    assert person.name == "V Tester"
+    assert google.fetches == 1
+
+
+def unsigned() -> str:
+    """What the Auth emulator makes."""
+    parts = (json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, CLAIMS))
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts) + "."
+
+
+def key_confused() -> str:
+    """HS256 with the public key as the secret."""
+    head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"k1"}').rstrip(b"=")
+    body = base64.urlsafe_b64encode(json.dumps(CLAIMS).encode()).rstrip(b"=")
+    pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    mac = hmac.new(pem, head + b"." + body, hashlib.sha256).digest()
+    return b".".join([head, body, base64.urlsafe_b64encode(mac).rstrip(b"=")]).decode()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        unsigned(),
+        key_confused(),
+        token(key=OTHER),
+        token(kid="unknown"),
+        jwt.encode(CLAIMS, KEY, algorithm="RS256"),
+        token(alg="RS512"),
+        token({"aud": "another-project"}),
+        token({"aud": [PROJECT]}),
+        token({"iss": f"https://session.firebase.google.com/{PROJECT}"}),
+        token({"exp": NOW - 11}),
+        token({"exp": NOW + 7200}),
+        token({"exp": str(NOW + 3590)}),
+        token({"iat": NOW + 60}),
+        token({"auth_time": NOW + 60}),
+        token({"auth_time": True}),
+        token({"sub": ""}),
+        token({"sub": "x" * 129}),
+        *(token(without=name) for name in ("iss", "aud", "sub", "exp", "iat", "auth_time")),
+        token()[:-4] + "AAAA",
+        token({"pad": "x" * 9000}),
+        "",
+        "a.b.c",
+        "é.é.é",
+    ],
+)
+async def test_what_firebase_did_not_issue_to_us_is_refused(firebase, bad):
+    await refused(firebase, bad)
+
+
+async def test_made_up_key_ids_do_not_make_us_ask_google(firebase, google):
+    await firebase.verify(token(), now=NOW)
+    for number in range(10):
+        await refused(firebase, token(kid=f"made-up-{number}"))
+    assert google.fetches == 1
+
+
+async def test_google_being_away_is_said_as_such_and_passes(firebase, google):
+    google.up = False
+    await refused(firebase, token(), Why.UNAVAILABLE)
+
+
+async def test_google_going_away_later_keeps_nobody_out(firebase, google):
+    await firebase.verify(token(), now=NOW)
+    google.up = False
+    firebase._keys._due = firebase._keys._tried = float("-inf")
+    assert (await firebase.verify(token(), now=NOW)).identity.subject == "firebase-uid-1"
+    assert google.fetches == 2
