@@ -254,3 +254,10 @@ test("a route that became longer for good is followed", () => {
   for (let i = 100; i < 300; i++) clock.observe(i * 50, i * 50 + 320);
   assert.ok(clock.drawingTime(300 * 50 + 320) <= 300 * 50 - MIN_DELAY_MS + 1);
 });
+
+test("after a long silence the way is measured anew at once", () => {
+  const clock = new TickClock();
+  for (let i = 0; i < 50; i++) clock.observe(i * 50, i * 50 + 20);
+  clock.observe(60_000, 60_320);
+  assert.equal(60_320 - clock.drawingTime(60_320), 320 + MIN_DELAY_MS);
+});

@@ -223,6 +223,32 @@ test("somebody who began anew with low numbers is seen again", async (t) => {
   assert.equal(stage.heard.all("pose").length, 2);
 });
 
+test("after a return everyone's poses are taken anew, even with the numbers seen before", async (t) => {
+  const stage = await arrange(t);
+  const everyone = tick(1, SERVER_TIME, [encode(new PoseEncoder(), 1, 9, true)], 1);
+  const first = await enter(stage);
+  first.raw(everyone);
+  await synced(first);
+  first.drop();
+  stage.clock.advance((await stage.heard.state("reconnecting")).retryInMs);
+  const second = await stage.server.visit();
+  second.welcome({ recovered: true });
+  second.raw(everyone);
+  await synced(second);
+  assert.equal(stage.heard.all("pose").length, 2);
+});
+
+test("a seat given to somebody else begins anew", async (t) => {
+  const stage = await arrange(t);
+  const visit = await enter(stage);
+  visit.raw(tick(1, SERVER_TIME, [encode(new PoseEncoder(), 1, 9, true)]));
+  visit.event("left");
+  visit.event("joined", { userId: "u-next", name: "Ren" });
+  visit.raw(tick(2, SERVER_TIME + 50, [encode(new PoseEncoder(), 2, 3, true)]));
+  await synced(visit);
+  assert.equal(stage.heard.all("pose").length, 2);
+});
+
 test("a body that cannot be read costs only itself", async (t) => {
   const stage = await arrange(t);
   const visit = await enter(stage);

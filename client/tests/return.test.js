@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { WebSocket } from "ws";
 import { arrange, enter, synced } from "./arrange.js";
 
 test("a client says hello with its ticket and the protocol's name", async (t) => {
@@ -87,6 +88,22 @@ for (const [code, action] of [[4300, "final"], [4301, "final"], [4302, "final"],
   });
 }
 
+test("members and the room change with their events", async (t) => {
+  const { room, server } = await arrange(t);
+  const visit = await enter({ room, server });
+  visit.event("joined", { seat: 3, userId: "u3", name: "Ren", role: "member" });
+  visit.event("member", { seat: 1, userId: "u-me", name: undefined, role: "moderator" });
+  visit.event("member", { seat: 99, userId: "nobody", muted: true });
+  visit.event("room", { name: "Garden", locked: true, userId: undefined });
+  await synced(visit);
+  assert.deepEqual([...room.members.keys()], [1, 2, 3]);
+  assert.equal(room.members.get(3).name, "Ren");
+  assert.equal(room.role, "moderator");
+  assert.equal(room.members.get(1).name, "Yuki"); // only what the event names has changed
+  assert.equal(room.members.has(99), false);
+  assert.deepEqual([room.room.name, room.room.locked], ["Garden", true]);
+});
+
 test("1000 from the relay is the end of the stay", async (t) => {
   const { room, server, heard, clock } = await arrange(t);
   (await enter({ room, server })).close(1000);
@@ -104,14 +121,23 @@ test("the code in a bye counts more than the close code a proxy leaves of it", a
 });
 
 test("a slot given by the relay beats the backoff, and waking does not jump the queue", async (t) => {
-  const { room, server, clock, heard, wake } = await arrange(t);
+  let sockets = 0;
+  class Counted extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      sockets += 1;
+    }
+  }
+  const { room, server, clock, heard, wake } = await arrange(t, { WebSocket: Counted });
   (await enter({ room, server })).bye(4001, "", { retryMs: 7_000 });
   const { retryInMs } = await heard.state("reconnecting");
   assert.equal(retryInMs, 7_150);
   wake.dispatchEvent(new Event("pageshow"));
-  clock.advance(6_999);
-  assert.equal(clock.waiting, 1);
-  clock.advance(151);
+  clock.advance(7_149);
+  assert.equal(sockets, 1);
+  clock.sleep(1);
+  wake.dispatchEvent(new Event("pageshow")); // now it is due, even if the timer has not run
+  assert.equal(sockets, 2);
   (await server.visit()).welcome({ recovered: true });
   await heard.state("joined");
 });
@@ -144,9 +170,12 @@ test("what happened before the welcome's head changes the log, not the member li
   clock.advance((await heard.state("reconnecting")).retryInMs);
   server.offset = 2;
   const visit = await server.visit();
-  visit.welcome({ recovered: true }); // Sora is there: she left and came back meanwhile, and returned before the head
-  visit.event("left", { offset: 1 });
-  visit.event("joined", { offset: 2 });
+  visit.welcome({ recovered: true, room: { id: "r1", name: "Renamed" } }); // Sora is there: she left, and was back before the head
+  visit.event("room", { offset: 1, name: "Lobby" });
+  visit.event("left", { offset: 2 });
+  await synced(visit);
+  assert.deepEqual([...room.members.keys()], [1, 2]);
+  assert.equal(room.room.name, "Renamed");
   visit.event("left", {});
   await synced(visit);
   assert.deepEqual(heard.all("left").map(({ replayed }) => replayed), [true, false]);
@@ -340,6 +369,22 @@ for (const [status, action] of [[401, "ask"], [403, "ask"], [404, "ask"], [409, 
   });
 }
 
+test("a room that is full of us is no reason to give up the seat we hold", async (t) => {
+  let full = false;
+  const { room, server, clock, heard } = await arrange(t, { getTicket: async () => {
+    if (full) throw Object.assign(new Error(), { status: 409, code: "room-full" });
+    return { ticket: "t", url: server.url };
+  } });
+  (await enter({ room, server })).drop();
+  full = true;
+  for (let failures = 1; failures <= 3; failures++) {
+    clock.advance((await heard.next("state", ({ retryInMs }) => retryInMs !== undefined)).retryInMs);
+    if (failures < 3) (await server.visit()).drop();
+  }
+  const { state, reason } = await heard.next("state", ({ reason }) => reason?.name === "room-full");
+  assert.deepEqual([state, reason.action], ["reconnecting", "again"]);
+});
+
 for (const failure of [{ status: 0 }, { status: 429, retryAfterMs: 5_000 }, { status: 503 }, {}]) {
   test(`a ticket that failed with ${JSON.stringify(failure)} is asked for again`, async (t) => {
     let asked = 0;
@@ -368,7 +413,8 @@ test("an address that is none ends in refused instead of trying for ever", async
 
 test("leaving says so, closes with 1000 and leaves no timer behind", async (t) => {
   const { room, server, clock } = await arrange(t);
-  const visit = await enter({ room, server });
+  const visit = await enter({ room, server }, { expiresIn: 3_600 });
+  room.setPose({ root: null, bones: { head: [0, 0, 0, 1] }, expressions: {}, gaze: null });
   const left = room.leave();
   await visit.frame("leave");
   visit.bye(1000);
