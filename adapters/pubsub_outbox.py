@@ -47,6 +47,7 @@ class Outbox:
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.wait({self._sending})
+            self._end([])  # a task that never began had no chance to
 
     async def _run(self) -> None:
         batch: list[tuple[bytes, asyncio.Future[None]]] = []
@@ -61,8 +62,13 @@ class Outbox:
                 _settle(batch, failure)
         finally:
             # Reached with something in hand only by cancellation or a fault in `send`.
-            _settle(batch + self._waiting, Refused(Why.UNAVAILABLE, "The bus is closing."))
-            self._waiting.clear()
+            self._end(batch)
+
+    def _end(self, batch: list[tuple[bytes, asyncio.Future[None]]]) -> None:
+        _settle(batch + self._waiting, Refused(Why.UNAVAILABLE, "The bus is closing."))
+        self._waiting.clear()
+        self._bytes = 0
+        if self._sending is not None:
             self._sending = None
             self._idle()
 
