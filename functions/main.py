@@ -17,15 +17,19 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from functions.app import build
+from functions.problems import problem_response
 from functions.services import Services
 from functions.settings import Settings, read_settings
 from vchat.bus import Bus
 from vchat.config import ConfigError
+from vchat.errors import Refused, Why
 from vchat.ids import new_id
 from vchat.json_lines import JsonLines
 from vchat.keys import KeyRing
 from vchat.state import State
 from vchat.store import Store
+
+_log = logging.getLogger("vchat.start")
 
 
 def _start() -> Settings:
@@ -114,7 +118,11 @@ async def _answer(target: str | None) -> Response:
     name = target or "api"
     async with _making:  # the first requests come together, and must share one set of clients
         if name not in _apps:
-            _apps[name] = build(_services(_settings), target)
+            try:
+                _apps[name] = build(_services(_settings), target)
+            except ConfigError as error:
+                _log.critical("cannot work: %s", error)
+                return problem_response(Refused(Why.INTERNAL), new_id())
     return _HandedOver(_apps[name])
 
 
