@@ -132,6 +132,7 @@ UNLOST = PoseDecoder()
 DANCED = {seq: UNLOST.decode(body, seq) for seq, body in DANCE}
 
 
+@settings(max_examples=40)
 @given(st.sets(st.sampled_from([seq for seq, body in DANCE if not is_keyframe(body)])))
 def test_lost_deltas_never_change_what_follows(lost: set[int]):
     decoder = PoseDecoder()
@@ -207,6 +208,7 @@ def test_a_damaged_body_leaves_the_decoder_as_it_was(message, data):
     assert decoder.decode(DANCE[1][1], DANCE[1][0]) == DANCED[DANCE[1][0]]
 
 
+@settings(max_examples=60)
 @given(st.lists(few_parts, min_size=1, max_size=3), st.sampled_from(["middle", "far"]))
 def test_a_thinned_body_shows_a_part_of_the_same_pose(given_poses, detail):
     encoder, whole, part = PoseEncoder(), PoseDecoder(), PoseDecoder()
@@ -311,6 +313,7 @@ def test_a_pose_that_cannot_be_said_is_refused_and_changes_nothing(pose: Pose):
     assert encoder.encode(still, 1) is None
 
 
+@settings(max_examples=20)
 @given(st.lists(quaternions, min_size=22, max_size=22), quaternions)
 def test_a_keyframe_of_22_bones_with_root_is_100_bytes(rotations, root: Quaternion):
     pose = Pose(Root((1.0, 2.0, 3.0), root), dict(zip(STANDARD_BONES, rotations, strict=True)))

@@ -1,11 +1,13 @@
 """The golden vectors are what the codec says today; JavaScript is held to the same files."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from tests.make_pose_vectors import VECTORS, generate, pose_from_json
-from vchat.pose import PoseDecoder, PoseEncoder, PoseError
+from vchat.pose import BONES, EXPRESSIONS, PoseDecoder, PoseEncoder, PoseError
 from vchat.pose_body import root_position, thin
 
 
@@ -65,3 +67,19 @@ def test_a_malformed_body_is_refused_with_its_reason(vector):
     with pytest.raises(PoseError) as refused:
         PoseDecoder().decode(bytes.fromhex(vector["body"]), vector["seq"])
     assert str(refused.value) == vector["error"]
+
+
+def test_the_specification_numbers_bones_and_expressions_as_the_codec_does():
+    text = (Path(__file__).parents[1] / "docs" / "pose.md").read_text(encoding="utf-8")
+    bones = dict[int, str]()
+    for row in re.findall(r"^\| (?:UPPER, 14 bones|LOWER, 8|FINE, 33) \| (.*) \|$", text, re.M):
+        single, _, paired = row.rpartition("L/R: ")
+        for number, name in re.findall(r"(\d+) (\w+)", single):
+            bones[int(number)] = name
+        for number, name in re.findall(r"(\d+) (\w+)", paired):
+            bones[int(number)] = f"left{name}"
+            bones[int(number) + 1] = f"right{name}"
+    assert bones == dict(enumerate(BONES))
+    listed = text[text.index("Expressions: 0") : text.index("## Sections")]
+    named_by_number = {int(n): name for n, name in re.findall(r"(\d+) (\w+)", listed)}
+    assert named_by_number == dict(enumerate(EXPRESSIONS))
