@@ -24,6 +24,8 @@ async def make_ticket(call: Call, services: Services) -> TicketMade:
     standing = await services.store.standing(room.id, account.id)
     if is_banned(standing, call.today):
         raise Refused(Why.BANNED)
+    if barred := await services.state.barred(room.id, account.id):
+        raise Refused(barred)
     wanted = call.read(TicketRequest)
     invited = False
     if wanted.invite is not None:
@@ -83,6 +85,7 @@ OPERATIONS = (
         status=201,
         refusals=(
             Why.BANNED,
+            Why.KICKED,
             Why.INVITE_REQUIRED,
             Why.ROOM_ENDED,
             Why.ROOM_LOCKED,

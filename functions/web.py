@@ -168,7 +168,7 @@ async def _call(request: Request, operation: Operation, services: Services) -> C
             raise Refused(Why.UNAUTHENTICATED, "Expected Authorization: Bearer <accessToken>.")
     return Call(
         now=services.clock(),
-        address=_address(request.scope, services.proxies),
+        address=caller_address(request.scope, services.proxies),
         params=request.path_params,
         query=request.query_params,
         body=body,
@@ -203,7 +203,7 @@ async def _caller(request: Request, services: Services) -> Account | None:
     return account
 
 
-def _address(scope: Scope, proxies: int) -> str:
+def caller_address(scope: Scope, proxies: int) -> str:
     """Who calls, for rates: an IPv4 address, or the /64 network that one person has in IPv6.
 
     Each proxy appends the address it saw to X-Forwarded-For; what stands before the last
@@ -212,7 +212,7 @@ def _address(scope: Scope, proxies: int) -> str:
     peer = scope["client"][0] if scope.get("client") else ""
     if proxies:
         lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        hops = b",".join(lines).decode("latin-1").split(",")
+        hops = b",".join(lines).decode("latin-1").split(",") if lines else []
         peer = hops[-proxies].strip() if len(hops) >= proxies else peer
     try:
         address = ipaddress.ip_address(peer)
