@@ -72,7 +72,8 @@ def test_a_malformed_body_is_refused_with_its_reason(vector):
 def test_the_specification_numbers_bones_and_expressions_as_the_codec_does():
     text = (Path(__file__).parents[1] / "docs" / "pose.md").read_text(encoding="utf-8")
     bones = dict[int, str]()
-    for row in re.findall(r"^\| (?:UPPER, 14 bones|LOWER, 8|FINE, 33) \| (.*) \|$", text, re.M):
+    rows = re.compile(r"^\| (?:UPPER, 14 bones|LOWER, 8|FINE, 33) \| (.*) \|$", re.MULTILINE)
+    for row in rows.findall(text):
         single, _, paired = row.rpartition("L/R: ")
         for number, name in re.findall(r"(\d+) (\w+)", single):
             bones[int(number)] = name
