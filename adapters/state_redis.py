@@ -132,7 +132,12 @@ class RedisState:
     ) -> Seated:
         card = member_card(
             Member(
-                seat=0, user_id=guest.user_id, name=guest.name, role=guest.role, avatar=guest.avatar
+                seat=0,
+                user_id=guest.user_id,
+                name=guest.name,
+                role=guest.role,
+                avatar=guest.avatar,
+                muted=guest.muted,
             )
         )
         (
@@ -250,6 +255,34 @@ class RedisState:
             pipe.expire(_resume_key(token_hash), limits.RESUME_S)
         await self._reach(pipe.execute())
 
+    # Notes
+
+    async def put_note(self, name: str, value: bytes, life_s: int) -> None:
+        await self._reach(self._redis.set(_note_key(name), value, ex=life_s))
+
+    async def note(self, name: str) -> bytes | None:
+        call: Awaitable[Any] = self._redis.get(_note_key(name))
+        found: bytes | None = await self._reach(call)
+        return found
+
+    async def take_note(self, name: str) -> bytes | None:
+        call: Awaitable[Any] = self._redis.getdel(_note_key(name))
+        found: bytes | None = await self._reach(call)
+        return found
+
+    # Where people are
+
+    async def remember_visit(self, user_id: str, room_id: str) -> None:
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.sadd(_visits_key(user_id), room_id)
+        pipe.expire(_visits_key(user_id), limits.VISIT_S)
+        await self._reach(pipe.execute())
+
+    async def visits(self, user_id: str) -> tuple[str, ...]:
+        call: Awaitable[Any] = self._redis.smembers(_visits_key(user_id))
+        found: set[bytes] = await self._reach(call)
+        return tuple(sorted(room_id.decode() for room_id in found))
+
     # Bans and rates
 
     async def ban(self, room_id: str, user_id: str, until_ms: int | None) -> None:
@@ -258,8 +291,9 @@ class RedisState:
     async def unban(self, room_id: str, user_id: str) -> None:
         await self._room_step(room_id, "unban", user_id)
 
-    async def banned(self, room_id: str, user_id: str) -> bool:
-        return bool(await self._room_step(room_id, "banned", user_id))
+    async def barred(self, room_id: str, user_id: str) -> Why | None:
+        code: bytes = await self._room_step(room_id, "barred", user_id)
+        return _WHY[code.decode()] if code else None
 
     async def spend(self, what: str, rate: Rate) -> int:
         answer = self._run(f"vchat:rate:{what}", "spend", rate.burst, str(rate.per_s))
@@ -271,6 +305,14 @@ class RedisState:
 
 def _room_key(room_id: str) -> str:
     return f"vchat:{{{room_id}}}:"
+
+
+def _note_key(name: str) -> str:
+    return f"vchat:note:{name}"
+
+
+def _visits_key(user_id: str) -> str:
+    return f"vchat:visits:{user_id}"
 
 
 def _resume_key(token_hash: str) -> str:

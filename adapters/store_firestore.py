@@ -109,6 +109,7 @@ class FirestoreStore:
                 remove(batch, snapshot)
                 for identity in account.identities:
                     batch.delete(_owner_at(db, identity))
+            await remove_all(batch, where(db, "secrets", "accountId", account_id))
             await remove_all(batch, where(db, "families", "accountId", account_id))
             await remove_all(batch, where(db, "standings", "accountId", account_id))
             await remove_all(batch, where(db, "invites", "createdBy", account_id))
@@ -153,6 +154,31 @@ class FirestoreStore:
             return _with_identities(batch, snapshot, account, kept)
 
         return await self._commit(step)
+
+    async def put_secret(self, account_id: str, name: str, sealed: bytes) -> None:
+        async def step(db: AsyncClient, batch: AsyncWriteBatch) -> None:
+            owner = await read(db, "accounts", account_id)
+            kept = await read(db, "secrets", account_id, name)
+            if not owner.exists:
+                raise Refused(Why.CONFLICT)
+            document = {"v": 1, "accountId": account_id, "name": name, "sealed": sealed}
+            if kept.exists:
+                replace(batch, kept, document)
+            else:
+                batch.create(kept.reference, document)
+
+        await self._commit(step)
+
+    async def secret(self, account_id: str, name: str) -> bytes | None:
+        async with self._reach() as db:
+            snapshot = await read(db, "secrets", account_id, name)
+            return bytes(snapshot.get("sealed")) if snapshot.exists else None
+
+    async def drop_secret(self, account_id: str, name: str) -> None:
+        async def step(db: AsyncClient, batch: AsyncWriteBatch) -> None:
+            batch.delete(at(db, "secrets", account_id, name))
+
+        await self._commit(step)
 
     # Rooms
     async def add_room(self, room: Room) -> None:

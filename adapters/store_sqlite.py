@@ -17,7 +17,7 @@ from vchat.store import Family, RoomPage, Rotation
 from vchat.text import search_key
 from vchat.times import rfc3339
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = (Path(__file__).parent / "store_sqlite.sql").read_text()
 _BUSY_S = 5.0
 
@@ -124,6 +124,29 @@ class SqliteStore:
             return _find_account(db, account_id)
 
         return await self._run(step)
+
+    async def put_secret(self, account_id: str, name: str, sealed: bytes) -> None:
+        await self._run(
+            lambda db: db.execute(
+                "REPLACE INTO secrets VALUES (?, ?, ?)", (account_id, name, sealed)
+            )
+        )
+
+    async def secret(self, account_id: str, name: str) -> bytes | None:
+        def step(db: sqlite3.Connection) -> bytes | None:
+            row = db.execute(
+                "SELECT sealed FROM secrets WHERE account_id = ? AND name = ?", (account_id, name)
+            ).fetchone()
+            return None if row is None else bytes(row[0])
+
+        return await self._run(step)
+
+    async def drop_secret(self, account_id: str, name: str) -> None:
+        await self._run(
+            lambda db: db.execute(
+                "DELETE FROM secrets WHERE account_id = ? AND name = ?", (account_id, name)
+            )
+        )
 
     # Rooms
     async def add_room(self, room: Room) -> None:
@@ -279,9 +302,9 @@ def _open(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")  # durable when a method returns, as promised
         db.execute("PRAGMA foreign_keys = ON")
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
+        if version < _VERSION:  # every step so far only adds tables
             db.executescript(_SCHEMA)
-        elif version != _VERSION:
+        elif version > _VERSION:
             raise sqlite3.DatabaseError(
                 f"it has schema version {version}, and this V-Chat knows {_VERSION}"
             )

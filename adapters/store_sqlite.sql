@@ -14,6 +14,13 @@ CREATE TABLE IF NOT EXISTS identities (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS identities_of ON identities (account_id);
 
+CREATE TABLE IF NOT EXISTS secrets (
+    account_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (account_id, name)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS rooms (
     id TEXT PRIMARY KEY,
     owner_id TEXT NOT NULL,
@@ -52,5 +59,5 @@ CREATE TABLE IF NOT EXISTS families (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS families_of ON families (account_id);
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;

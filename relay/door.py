@@ -46,16 +46,23 @@ class Door:
         now = self._clock()
         ticket = tokens.read_ticket(token, room_id, issuer=self._issuer, keys=self._keys(), now=now)
         # One round trip for both. A banned person's ticket is used up as well, and that is fine.
-        banned, first = await asyncio.gather(
-            self._state.banned(room_id, ticket.user_id),
+        barred, first = await asyncio.gather(
+            self._state.barred(room_id, ticket.user_id),
             self._state.burn(ticket.jti, limits.TICKET_S + 2 * limits.CLOCK_LEEWAY_S),
         )
-        if banned:
-            raise Refused(Why.BANNED)
+        if barred is not None:
+            raise Refused(barred)
         if not first:
             raise Refused(Why.TICKET_USED)
         return Admission(
-            guest=Guest(ticket.user_id, ticket.name, ticket.role, ticket.avatar, ticket.admitted),
+            guest=Guest(
+                ticket.user_id,
+                ticket.name,
+                ticket.role,
+                ticket.avatar,
+                ticket.admitted,
+                ticket.muted,
+            ),
             session=new_session_id(),
             expires_at=round((now + limits.SESSION_S) * 1000),
         )

@@ -6,6 +6,8 @@ import random
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
 from relay.door import Admission, Door
 from relay.hub import Hub
 from relay.line import Frame, Line
@@ -297,7 +299,7 @@ class Session:
         if guest.user_id != me.user_id:
             raise Refused(Why.FORBIDDEN, "The ticket is another person's.")
         renewed = Admission(guest, self._stay.session, admission.expires_at)
-        look = guest.avatar and {"source": guest.avatar.source, "id": guest.avatar.id}
+        look = msgspec.to_builtins(guest.avatar)
         await self._room.amend(
             me.user_id, {"name": guest.name, "role": guest.role.value, "avatar": look}
         )

@@ -259,7 +259,7 @@ async def test_a_ban_holds_until_its_end_or_until_it_is_lifted(state, shown, clo
     await state.ban(shown.id, "aya", clock() + 60_000)
     await state.ban(shown.id, "ben", None)
     for user in ("aya", "ben"):
-        assert await state.banned(shown.id, user)
+        assert await state.barred(shown.id, user) is Why.BANNED
         with pytest.raises(Refused) as refusal:
             await sit(state, shown, user)
         assert refusal.value.why is Why.BANNED
@@ -463,3 +463,26 @@ async def test_an_unreachable_server_is_a_retryable_refusal():
     assert refusal.value.why is Why.UNAVAILABLE
     assert refusal.value.retry_ms
     await state.close()
+
+
+async def test_a_note_is_taken_once(state):
+    await state.put_note("login:1", b"\x00old", 60)
+    await state.put_note("login:1", b"\x00new", 60)
+    assert await state.note("login:1") == b"\x00new"
+    taken = await asyncio.gather(*(state.take_note("login:1") for _ in range(10)))
+    assert sorted(filter(None, taken)) == [b"\x00new"]
+    assert await state.note("login:1") is None
+
+
+async def test_where_a_person_may_be_is_remembered(state):
+    assert await state.visits("u1") == ()
+    for room_id in ("r2", "r1", "r2"):
+        await state.remember_visit("u1", room_id)
+    assert await state.visits("u1") == ("r1", "r2")
+    assert await state.visits("u2") == ()
+
+
+async def test_who_comes_muted_sits_muted(state):
+    where = room()
+    await state.show_room(where)
+    assert (await sit(state, where, "u1", muted=True)).me.muted

@@ -453,3 +453,21 @@ async def test_the_sweep_removes_what_has_expired_and_counts_it(store, signed_in
     assert await store.standing(kept.id, "u1") is not None
     assert await store.invites(kept.id, now=TODAY) == (invite,)
     assert (await rotate(store, "f", "one", "two"))[0] is Rotation.ROTATED
+
+
+async def test_a_secret_is_kept_replaced_and_goes_with_its_account(store):
+    account = an_account()
+    await store.add_account(account)
+    assert await store.secret(account.id, "vroid") is None
+    await store.put_secret(account.id, "vroid", b"\x00\xff one")
+    await store.put_secret(account.id, "vroid", b"two")
+    await store.put_secret(account.id, "other", b"three")
+    assert await store.secret(account.id, "vroid") == b"two"
+    await store.drop_secret(account.id, "vroid")
+    await store.drop_secret(account.id, "vroid")
+    assert await store.secret(account.id, "vroid") is None
+    await store.delete_account(account.id)
+    assert await store.secret(account.id, "other") is None
+    with pytest.raises(Refused) as caught:
+        await store.put_secret(account.id, "vroid", b"late")
+    assert caught.value.why is Why.CONFLICT

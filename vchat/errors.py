@@ -51,7 +51,7 @@ class Why(Enum):
     ROOM_LOCKED = Refusal("room-locked", "The room is locked", 409, 4401)
     INVITE_REQUIRED = Refusal("invite-required", "This room is by invitation", 403)
     BANNED = Refusal("banned", "You are banned from this room", 403, 4302)
-    KICKED = Refusal("kicked", "You were removed from this room", None, 4301)
+    KICKED = Refusal("kicked", "You were removed from this room a moment ago", 403, 4301)
 
     # A connection's life
     MIGRATE = Refusal("migrate", "This relay is going away; come back now", None, 4001)

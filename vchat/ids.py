@@ -34,6 +34,11 @@ def new_id() -> str:
     return _new("x")
 
 
+def is_id(text: str) -> bool:
+    """Whether `text` has the shape of any of our ids; anything else never reaches a store."""
+    return _ID.fullmatch(text) is not None
+
+
 def is_room_id(text: str) -> bool:
     """Whether `text` has a room id's shape; anything else never reaches a key or a topic name."""
-    return text.startswith("r") and _ID.fullmatch(text) is not None
+    return text.startswith("r") and is_id(text)

@@ -48,6 +48,20 @@ REFRESH_TOKEN_S = 30 * 24 * 3600
 TICKET_S = 60
 CLOCK_LEEWAY_S = 5
 INVITE_S = 7 * 24 * 3600
+SIGN_IN_TOKEN_BYTES = 32 * 1024
+"""What a provider issued; a NextAuth session with a profile in it is large."""
+SIGN_INS = Rate(burst=30, per_s=0.5)
+"""Exchanges of a provider's token from one address."""
+OAUTH_S = 10 * 60
+"""How long a person may take at VRoid Hub to agree."""
+CODE_S = 60
+"""How long the code that ends a sign-in at VRoid Hub is good."""
+HUB_CALLS = Rate(burst=30, per_s=1)
+"""What one account may have us ask of VRoid Hub."""
+VOICE_TOKEN_S = 5 * 60
+VOICE_TOKENS = Rate(burst=10, per_s=0.2)
+SLOW_MODE_S = 600
+MATCH_TRIES = Rate(burst=20, per_s=1)
 
 # A connection
 HELLO_S = 5.0
@@ -75,6 +89,8 @@ WRITE_BUFFER_BYTES = 256 * 1024
 """Bytes one client may leave unread before events stop queueing and it is closed as slow."""
 SESSION_S = 60 * 60
 """How long a session may go on without a refresh; Cloud Run ends every request at that age."""
+VISIT_S = 4 * SESSION_S
+"""How long we remember that someone was given a ticket to a room."""
 
 # A room
 HISTORY = 50

@@ -12,11 +12,61 @@ class Value(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The base of all values here: immutable, keyword-only, camelCase on the wire."""
 
 
-class Avatar(Value, frozen=True, kw_only=True):
-    """What a person looks like. `id` is a preset's name, a VRoid Hub model id, or an https URL."""
+class Use(StrEnum):
+    """What may be done with an avatar, or happens in a room."""
+
+    VIOLENT = "violent"
+    SEXUAL = "sexual"
+    POLITICAL = "political"
+    ANTISOCIAL = "antisocial"
+    CORPORATE = "corporate"
+    PROFIT = "profit"
+
+
+class Stance(StrEnum):
+    """What a model's author says of a use. Only "allowed" allows."""
+
+    ALLOWED = "allowed"
+    FORBIDDEN = "forbidden"
+    NOT_STATED = "not-stated"
+
+
+class Credit(StrEnum):
+    REQUIRED = "required"
+    UNNECESSARY = "unnecessary"
+    NOT_STATED = "not-stated"
+
+
+class Conditions(Value, frozen=True, kw_only=True):
+    """An author's conditions of use. `avatar_use`: by everyone; `political` includes religious,
+    `antisocial` hateful use; `profit` is a person's, `corporate` a company's."""
+
+    avatar_use: Stance = Stance.NOT_STATED
+    violent: Stance = Stance.NOT_STATED
+    sexual: Stance = Stance.NOT_STATED
+    political: Stance = Stance.NOT_STATED
+    antisocial: Stance = Stance.NOT_STATED
+    corporate: Stance = Stance.NOT_STATED
+    profit: Stance = Stance.NOT_STATED
+    redistribution: Stance = Stance.NOT_STATED
+    alteration: Stance = Stance.NOT_STATED
+    altered_redistribution: Stance = Stance.NOT_STATED
+    credit: Credit = Credit.NOT_STATED
+
+
+class Avatar(Value, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person looks like. `id` is a preset's name, a VRoid Hub model id, or an https URL.
+
+    The rest is what has to be shown beside a VRoid Hub model. `shared` says whether others may
+    load it, each with a licence of their own; else they see a stand-in.
+    """
 
     source: Literal["preset", "vroid", "url"]
     id: str
+    title: str | None = None
+    author: str | None = None
+    conditions: Conditions | None = None
+    shared: bool = True
 
 
 class Identity(Value, frozen=True, kw_only=True):
@@ -57,13 +107,17 @@ class Room(Value, frozen=True, kw_only=True):
     owner_id: str
     status: RoomStatus
     locked: bool
+    slow_mode_s: int = 0
+    """Seconds that lie between two chat messages of one person, moderators aside."""
+    uses: tuple[Use, ...] = ()
+    """What happens in the room, and an avatar's conditions must allow."""
     created_at: str
     ended_at: str | None
     expires_at: str
 
 
 class Standing(Value, frozen=True, kw_only=True):
-    """What a room remembers of a person, present or not: a role given, a ban. Never shown.
+    """What a room remembers of a person, present or not: a role given, a ban, being muted.
 
     The owner's role is not among them: `Room.owner_id` says it.
     """
@@ -74,6 +128,8 @@ class Standing(Value, frozen=True, kw_only=True):
     banned: bool = False
     banned_until: str | None = None
     """None means for ever, while `banned`."""
+    ban_reason: str | None = None
+    muted: bool = False
 
 
 class Invite(Value, frozen=True, kw_only=True):
@@ -96,3 +152,5 @@ class Member(Value, frozen=True, kw_only=True):
     avatar: Avatar | None
     muted: bool = False
     away: bool = False
+    voice: bool = False
+    """Whether the person is in the room's voice call."""

@@ -23,15 +23,24 @@ class Action(StrEnum):
     BAN = "ban"
     MUTE = "mute"
     LOCK = "lock"
+    SLOW = "slow"
     EDIT_ROOM = "edit-room"
     SET_ROLE = "set-role"
+    TRANSFER = "transfer"
     END_ROOM = "end-room"
 
 
 _SPECTATOR: frozenset[Action] = frozenset()
 _MEMBER = _SPECTATOR | {Action.POSE, Action.CHAT, Action.SIGNAL, Action.SPEAK}
-_MODERATOR = _MEMBER | {Action.INVITE, Action.KICK, Action.BAN, Action.MUTE, Action.LOCK}
-_OWNER = _MODERATOR | {Action.EDIT_ROOM, Action.SET_ROLE, Action.END_ROOM}
+_MODERATOR = _MEMBER | {
+    Action.INVITE,
+    Action.KICK,
+    Action.BAN,
+    Action.MUTE,
+    Action.LOCK,
+    Action.SLOW,
+}
+_OWNER = _MODERATOR | {Action.EDIT_ROOM, Action.SET_ROLE, Action.TRANSFER, Action.END_ROOM}
 
 POLICY = MappingProxyType(
     {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from vchat.errors import Why
 from vchat.events import Event
 from vchat.limits import Rate
 from vchat.model import Avatar, Member, Room
@@ -35,6 +36,7 @@ class Guest:
     avatar: Avatar | None
     admitted: bool
     """Whether the person may enter a locked room."""
+    muted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +183,30 @@ class State(Protocol):
     async def retire_resume(self, token_hash: str) -> None:
         """Let a token that was just used work once more, within RESUME_GRACE_S."""
 
+    # Notes
+    async def put_note(self, name: str, value: bytes, life_s: int) -> None:
+        """Keep a small value under a name for a while; an older one of the name is gone."""
+
+    async def note(self, name: str) -> bytes | None: ...
+
+    async def take_note(self, name: str) -> bytes | None:
+        """Read and remove a note: of two callers, one gets it."""
+
+    # Where people are
+    async def remember_visit(self, user_id: str, room_id: str) -> None:
+        """Keep for a session's life that this person may be in this room."""
+
+    async def visits(self, user_id: str) -> tuple[str, ...]:
+        """The rooms where this person may be now."""
+
     # Bans and rates
     async def ban(self, room_id: str, user_id: str, until_ms: int | None) -> None:
         """Ban a person from a room, for ever or until a time."""
 
     async def unban(self, room_id: str, user_id: str) -> None: ...
 
-    async def banned(self, room_id: str, user_id: str) -> bool: ...
+    async def barred(self, room_id: str, user_id: str) -> Why | None:
+        """Why this person may not come in: BANNED, or KICKED a moment ago; None when they may."""
 
     async def spend(self, what: str, rate: Rate) -> int:
         """Take one from the bucket named `what`; 0, or the milliseconds until there is one."""

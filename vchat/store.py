@@ -60,8 +60,8 @@ class Store(Protocol):
         """
 
     async def delete_account(self, account_id: str) -> None:
-        """Remove an account with its identities, refresh tokens, standings and the invites it
-        made. Idempotent."""
+        """Remove an account with its identities, secrets, refresh tokens, standings and the
+        invites it made. Idempotent."""
 
     async def account_of(self, identity: Identity) -> Account | None:
         """The one account that this identity belongs to."""
@@ -74,6 +74,15 @@ class Store(Protocol):
 
     async def unlink_identity(self, account_id: str, provider: str) -> Account | None:
         """Take all identities of a provider from an account. Idempotent."""
+
+    async def put_secret(self, account_id: str, name: str, sealed: bytes) -> None:
+        """Keep a sealed secret of an account, in place of an older one of this name. Raises
+        Refused(CONFLICT) when there is no such account."""
+
+    async def secret(self, account_id: str, name: str) -> bytes | None: ...
+
+    async def drop_secret(self, account_id: str, name: str) -> None:
+        """Forget a secret. Idempotent."""
 
     async def add_room(self, room: Room) -> None:
         """Add a new room. Its id is fresh; a taken one raises Refused(CONFLICT)."""

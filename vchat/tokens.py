@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from vchat import limits
@@ -54,6 +55,7 @@ class Ticket:
     avatar: Avatar | None
     admitted: bool
     """Whether an invite or a rank lets the bearer into a locked room."""
+    muted: bool
     expires_at: int
 
 
@@ -127,17 +129,24 @@ def verify(
 
 
 def ticket_claims(
-    *, user_id: str, room_id: str, role: Role, name: str, avatar: Avatar | None, admitted: bool
+    *,
+    user_id: str,
+    room_id: str,
+    role: Role,
+    name: str,
+    avatar: Avatar | None,
+    admitted: bool,
+    muted: bool = False,
 ) -> dict[str, Any]:
     """What a ticket says beside the registered claims."""
-    look = None if avatar is None else {"source": avatar.source, "id": avatar.id}
     return {
         "sub": user_id,
         "room": room_id,
         "role": role.value,
         "name": name,
-        "avatar": look,
+        "avatar": msgspec.to_builtins(avatar),
         "admitted": admitted,
+        "muted": muted,
     }
 
 
@@ -147,15 +156,15 @@ def read_ticket(
     """A ticket to this room, or Refused: judged by signature and type, then expiry, then room."""
     try:
         claims = verify(TICKET, token, issuer=issuer, keys=keys, now=now)
-        look = claims["avatar"]
         ticket = Ticket(
             jti=claims["jti"],
             user_id=claims["sub"],
             room_id=claims["room"],
             role=Role(claims["role"]),
             name=claims["name"],
-            avatar=None if look is None else Avatar(source=look["source"], id=look["id"]),
+            avatar=msgspec.convert(claims["avatar"], Avatar | None),
             admitted=claims["admitted"] is True,
+            muted=claims["muted"] is True,
             expires_at=claims["exp"],
         )
     except TokenExpired as error:
