@@ -6,20 +6,21 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from infra.tools import bundle
 from infra.tools.bundle import BUNDLES, ROOT
-from tests.components import free_port, wait_for_port
+from infra.tools.coldstart import distributions
+from infra.tools.started import started
 from vchat.keys import dump_ring, new_ring
 
 # For one process on one machine: never imported where REDIS_URL and a project are set.
@@ -130,29 +131,11 @@ def reached(entry: Path) -> set[str]:
     return foreign
 
 
-def provided(names: frozenset[str]) -> set[str]:
-    """The distributions that installing these brings along."""
-    todo, found = {name.lower() for name in names}, set[str]()
-    while todo:
-        name = todo.pop()
-        if name in found:
-            continue
-        found.add(name)
-        try:
-            required = importlib.metadata.requires(name) or []
-        except importlib.metadata.PackageNotFoundError:
-            continue  # not needed by what stands in requirements.txt today
-        for line in required:
-            if "extra ==" not in line and (match := re.match(r"[A-Za-z0-9._-]+", line)):
-                todo.add(match[0].lower())
-    return found
-
-
 @pytest.mark.parametrize(
     ("name", "entry"), [("functions", "functions/main.py"), ("relay", "relay/__main__.py")]
 )
 def test_a_bundle_installs_whatever_its_code_imports(name: str, entry: str) -> None:
-    installed = provided(BUNDLES[name].requirements)
+    installed = {each.lower() for each in distributions(BUNDLES[name].requirements)}
     owners = importlib.metadata.packages_distributions()
     missing = {
         package
@@ -162,57 +145,40 @@ def test_a_bundle_installs_whatever_its_code_imports(name: str, entry: str) -> N
     assert missing == set()
 
 
-PRODUCTION = {
-    "VCHAT_ENV": "production",
-    "VCHAT_ISSUER": "https://api.example.com",
-    "VCHAT_ORIGINS": "https://chat.example.com",
-    "GOOGLE_CLOUD_PROJECT": "my-project",
-    "REDIS_URL": "redis://127.0.0.1:1",
-}
-
-
-@contextmanager
-def started(command: list[str], folder: Path, settings: dict[str, str]) -> Iterator[str]:
-    """A server from a folder alone, the repository out of sight; its base address."""
-    port = free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PORT": str(port),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        **PRODUCTION,
-        **settings,
+@pytest.fixture(name="credentials")
+def _credentials(tmp_path: Path) -> dict[str, str]:
+    """A service account of our own making, as the platform would give one: it opens nothing."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    file = tmp_path / "credentials.json"
+    account = {
+        "type": "service_account",
+        "project_id": "my-project",
+        "private_key": pem.decode(),
+        "client_email": "vchat-api@my-project.iam.gserviceaccount.com",
+        "token_uri": "https://127.0.0.1:1/token",
     }
-    log = folder.parent / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=output, stderr=output
-        )
-    try:
-        wait_for_port(port, process)
-        yield f"http://127.0.0.1:{port}"
-    except RuntimeError as error:
-        raise AssertionError(log.read_text()) from error
-    finally:
-        process.terminate()
-        process.wait(20)
+    file.write_text(json.dumps(account))
+    return {"GOOGLE_APPLICATION_CREDENTIALS": str(file), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def files(folder: Path) -> set[Path]:
     return set(folder.rglob("*"))
 
 
-def test_the_archive_starts_in_an_empty_folder_and_answers(tmp_path: Path) -> None:
+def test_the_archive_starts_in_an_empty_folder_and_answers(
+    tmp_path: Path, credentials: dict[str, str]
+) -> None:
     folder = tmp_path / "empty"
     with zipfile.ZipFile(bundle.archive(bundle.contents(BUNDLES["functions"]), tmp_path)) as file:
         file.extractall(folder)
     before = files(folder)
-    framework = str(Path(sys.executable).with_name("functions-framework"))
-    settings = {
-        "VCHAT_SIGNING_KEYS": dump_ring(new_ring()),
-        "VCHAT_RELAY_URLS": "wss://relay.example.com",
-    }
-    command = [framework, "--target=api", "--source=main.py", "--host=127.0.0.1"]
-    with started(command, folder, settings) as base:
+    settings = {**credentials, "VCHAT_SIGNING_KEYS": dump_ring(new_ring())}
+    with started("functions", folder, settings) as base:
         with urllib.request.urlopen(f"{base}/.well-known/jwks.json", timeout=20) as answer:
             assert json.load(answer)["keys"][0]["alg"] == "EdDSA"
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -222,15 +188,13 @@ def test_the_archive_starts_in_an_empty_folder_and_answers(tmp_path: Path) -> No
     assert files(folder) == before
 
 
-def test_the_relays_bundle_starts_in_an_empty_folder_and_writes_nothing(tmp_path: Path) -> None:
+def test_the_relays_bundle_starts_in_an_empty_folder_and_writes_nothing(
+    tmp_path: Path, credentials: dict[str, str]
+) -> None:
     folder = bundle.stage(bundle.contents(BUNDLES["relay"]), tmp_path / "empty")
     before = files(folder)
-    settings = {
-        "VCHAT_JWKS_URL": "https://api.example.com/.well-known/jwks.json",
-        "VCHAT_RELAY_NAME": "relay-0",
-    }
     with (
-        started([sys.executable, "-m", "relay"], folder, settings) as base,
+        started("relay", folder, credentials) as base,
         urllib.request.urlopen(f"{base}/healthz", timeout=20) as answer,
     ):
         assert answer.status == 200

@@ -4,32 +4,29 @@ gcloud and terraform are scripted here; what they are asked is what is tested. N
 shows that Google would accept it.
 """
 
+import io
 import json
-import os
 import re
-import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from infra.tools import bundle, page
+from infra.tools import bundle, deploy, page
 from infra.tools.commands import Stopped
 
 ROOT = Path(__file__).resolve().parents[1]
-_SCRIPT = f"""#!{sys.executable} -IS
-import json, os, pathlib, re, sys
-line = " ".join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]])
-folder = pathlib.Path(__file__).parent
-with (folder / "asked").open("a") as log:
-    log.write(line + "\\n")
-    for name in sorted(os.environ):
-        if name.startswith("TF_VAR_"):
-            log.write(f"  {{name}}={{os.environ[name]}}\\n")
-for pattern, code, answer in json.loads((folder / "answers").read_text()):
-    if re.search(pattern, line):
-        print(answer)
-        sys.exit(code)
+_SCRIPT = """#!/bin/bash
+# Writes down what it was asked, and gives the first answer whose pattern fits.
+line="${0##*/} $*"
+{
+  printf '%s\n' "$line"
+  for name in ${!TF_VAR_@}; do printf '  %s=%s\n' "$name" "${!name}"; done
+} >> "${0%/*}/asked"
+while IFS=$'\t' read -r pattern code answer; do
+  if [[ $line =~ $pattern ]]; then printf '%b\n' "$answer"; exit "$code"; fi
+done < "${0%/*}/answers"
 """
 EMPTY_PLAN = json.dumps(
     {"planned_values": {"root_module": {"resources": []}}, "resource_changes": []}
@@ -44,58 +41,71 @@ OUTPUTS = json.dumps(
     }
 )
 WELL = [
-    ["terraform version", 0, '{"terraform_version": "1.11.4"}'],
-    ["auth list", 0, "you@example.com"],
-    ["print-access-token", 0, "token"],
-    ["config get-value project", 0, "my-project"],
-    ["projects describe .*projectNumber", 0, "123456789012"],
-    ["billing projects describe", 0, "True"],
-    ["buckets describe", 0, "there"],
-    ["secrets versions access .*redis-url", 0, "rediss://u:p@redis.example.com"],
-    ["secrets versions access .*signing-keys", 0, '{"keys":[]}'],
-    ["firestore databases describe", 1, ""],
-    ["terraform state list", 0, ""],
-    ["terraform plan .*-out=first", 0, ""],
-    ["terraform plan -destroy", 0, "a plan"],
-    ["terraform plan", 2, "a plan"],
-    ["terraform show", 0, EMPTY_PLAN],
-    ["docker images describe", 0, "sha256:" + "a" * 64],
-    ["terraform output", 0, OUTPUTS],
+    ("terraform version", 0, '{"terraform_version": "1.11.4"}'),
+    ("auth list", 0, "you@example.com"),
+    ("print-access-token", 0, "token"),
+    ("config get-value project", 0, "my-project"),
+    ("projects describe .*projectNumber", 0, "123456789012"),
+    ("billing projects describe", 0, "True"),
+    ("buckets describe", 0, "there"),
+    ("secrets versions access .*redis-url", 0, "rediss://u:p@redis.example.com"),
+    ("secrets versions access .*signing-keys", 0, '{"keys":[]}'),
+    ("firestore databases describe", 1, ""),
+    ("terraform state list", 0, ""),
+    ("terraform plan .*-out=first", 0, ""),
+    ("terraform plan -destroy", 0, "a plan"),
+    ("terraform plan", 2, "a plan"),
+    ("terraform show", 0, EMPTY_PLAN),
+    ("docker images describe", 0, "sha256:" + "a" * 64),
+    ("terraform output", 0, OUTPUTS),
 ]
+
+
+@dataclass
+class Done:
+    """How a deployment ended."""
+
+    code: int
+    stdout: str
+    stderr: str
 
 
 class Stage:
     """A place where gcloud and terraform answer as written."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        self.folder, self._monkeypatch, self._capfd = folder, monkeypatch, capfd
         for name in ("gcloud", "terraform"):
             (folder / name).write_text(_SCRIPT)
             (folder / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+        monkeypatch.delenv("TF_VAR_redis_url", raising=False)
+        monkeypatch.delenv("TF_VAR_signing_keys", raising=False)
+        monkeypatch.setattr(deploy, "TERRAFORM", ["terraform"])
 
     def deploy(
         self,
-        *answers: list[object],
+        *answers: tuple[str, int, str],
         what: str = "apply",
         words: tuple[str, ...] = ("--yes",),
         typed: str = "",
         environment: str = "dev",
-    ) -> subprocess.CompletedProcess[str]:
-        (self.folder / "answers").write_text(json.dumps([*answers, *WELL]))
+    ) -> Done:
+        lines = [f"{p}\t{code}\t{text}".replace("\n", "\\n") for p, code, text in (*answers, *WELL)]
+        (self.folder / "answers").write_text("\n".join(lines) + "\n")
         (self.folder / "asked").write_text("")
-        return subprocess.run(
-            [sys.executable, "-m", "infra.tools.deploy", what, environment, *words],
-            cwd=ROOT,
-            env={
-                **{name: value for name, value in os.environ.items() if name != "TERRAFORM"},
-                "PATH": f"{self.folder}:/usr/bin:/bin",
-            },
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        self._monkeypatch.setattr(sys, "argv", ["deploy", what, environment, *words])
+        self._monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        code, told = 0, ""
+        try:
+            deploy.main()
+        except SystemExit as ended:
+            told = ended.code if isinstance(ended.code, str) else ""
+            code = 1 if told else int(ended.code or 0)
+        said = self._capfd.readouterr()
+        return Done(code, said.out, said.err + told)
 
     @property
     def asked(self) -> str:
@@ -103,29 +113,31 @@ class Stage:
 
 
 @pytest.fixture(name="stage")
-def _stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path)
+def _stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Stage:
+    return Stage(tmp_path, monkeypatch, capfd)
 
 
 @pytest.mark.parametrize(
     ("answer", "said", "remedy"),
     [
-        (["terraform version", 0, '{"terraform_version": "1.5.7"}'], "too old", "Install 1.11"),
-        (["auth list", 0, ""], "Nobody is signed in", "gcloud auth login"),
-        (["print-access-token", 1, ""], "no credentials", "gcloud auth application-default login"),
-        (["get-value project", 0, "(unset)"], "No project", "PROJECT=YOUR-PROJECT-ID"),
-        (["projects describe", 1, ""], "no project 'my-project'", "gcloud projects create"),
-        (["billing projects", 0, "False"], "no billing account", "gcloud billing projects link"),
-        (["services enable", 1, ""], "`gcloud services enable", "its own words are above"),
-        (["redis-url", 1, ""], "needs a Redis", "export TF_VAR_redis_url="),
-        (["terraform plan", 1, ""], "could not make a plan", "its own words are above"),
+        (("terraform version", 0, '{"terraform_version": "1.5.7"}'), "too old", "Install 1.11"),
+        (("auth list", 0, ""), "Nobody is signed in", "gcloud auth login"),
+        (("print-access-token", 1, ""), "no credentials", "gcloud auth application-default login"),
+        (("get-value project", 0, "(unset)"), "No project", "PROJECT=YOUR-PROJECT-ID"),
+        (("projects describe", 1, ""), "no project 'my-project'", "gcloud projects create"),
+        (("billing projects", 0, "False"), "no billing account", "gcloud billing projects link"),
+        (("services enable", 1, ""), "`gcloud services enable", "its own words are above"),
+        (("redis-url", 1, ""), "needs a Redis", "export TF_VAR_redis_url="),
+        (("terraform plan", 1, ""), "could not make a plan", "its own words are above"),
     ],
 )
 def test_what_is_missing_is_named_with_what_to_do(
-    stage: Stage, answer: list[object], said: str, remedy: str
+    stage: Stage, answer: tuple[str, int, str], said: str, remedy: str
 ) -> None:
     done = stage.deploy(answer)
-    assert done.returncode == 1
+    assert done.code == 1
     assert said in done.stderr
     assert remedy in done.stderr
     assert "Traceback" not in done.stderr
@@ -134,19 +146,12 @@ def test_what_is_missing_is_named_with_what_to_do(
 
 def test_without_gcloud_it_says_where_to_get_it(stage: Stage) -> None:
     (stage.folder / "gcloud").unlink()
-    only = stage.folder / "only"
-    only.mkdir()
-    (only / "terraform").symlink_to(stage.folder / "terraform")
-    done = subprocess.run(
-        [sys.executable, "-m", "infra.tools.deploy", "apply", "dev"],
-        cwd=ROOT,
-        env={"PATH": str(only)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "https://cloud.google.com/sdk/docs/install" in done.stderr
+    assert "https://cloud.google.com/sdk/docs/install" in stage.deploy().stderr
+
+
+def test_without_terraform_it_says_where_to_get_it(stage: Stage) -> None:
+    (stage.folder / "terraform").unlink()
+    assert "https://developer.hashicorp.com/terraform/install" in stage.deploy().stderr
 
 
 def test_an_unknown_environment_names_the_known_ones(stage: Stage) -> None:
@@ -156,7 +161,7 @@ def test_an_unknown_environment_names_the_known_ones(stage: Stage) -> None:
 
 def test_nothing_is_applied_without_a_yes(stage: Stage) -> None:
     done = stage.deploy(words=(), typed="y\n")
-    assert done.returncode == 1
+    assert done.code == 1
     assert "Apply this plan? (yes/no)" in done.stdout
     assert "terraform apply" not in stage.asked
 
@@ -178,7 +183,7 @@ def test_a_plan_that_breaks_a_rule_is_never_applied(stage: Stage) -> None:
             "resource_changes": [],
         }
     )
-    done = stage.deploy(["terraform show", 0, opened])
+    done = stage.deploy(("terraform show", 0, opened))
     assert "google_storage_bucket_iam_member.mine lets everybody in" in done.stderr
     assert "terraform apply" not in stage.asked
 
@@ -193,7 +198,7 @@ def test_the_image_is_deployed_by_digest_and_built_only_once(stage: Stage) -> No
 
 
 def test_an_image_that_is_not_there_is_built_from_the_allowed_files(stage: Stage) -> None:
-    done = stage.deploy(["docker images describe", 1, ""])
+    done = stage.deploy(("docker images describe", 1, ""))
     assert "the registry does not show" in done.stderr
     (build,) = re.findall(r"^gcloud builds submit (.*)$", stage.asked, re.MULTILINE)
     digest = bundle.digest(bundle.contents(bundle.BUNDLES["relay"]))
@@ -203,41 +208,41 @@ def test_an_image_that_is_not_there_is_built_from_the_allowed_files(stage: Stage
 
 
 def test_the_first_run_makes_the_state_bucket_and_a_place_for_the_image(stage: Stage) -> None:
-    stage.deploy(["buckets describe", 1, ""], ["terraform plan .*-out=first", 2, ""])
+    stage.deploy(("buckets describe", 1, ""), ("terraform plan .*-out=first", 2, ""))
     lines = [line for line in stage.asked.splitlines() if line.startswith("terraform apply")]
     assert "bootstrap-my-project.tfstate" in lines[0]
     assert lines[1:] == ["terraform apply -input=false first", "terraform apply -input=false plan"]
 
 
 def test_a_repeated_run_keeps_the_keys_and_changes_nothing(stage: Stage) -> None:
-    done = stage.deploy(["terraform plan", 0, ""])
+    done = stage.deploy(("terraform plan", 0, ""))
     assert "Nothing to change." in done.stdout
     assert "terraform apply" not in stage.asked
     assert 'TF_VAR_signing_keys={"keys":[]}' in stage.asked
 
 
 def test_the_first_keys_are_made_here_and_shown_to_nobody(stage: Stage) -> None:
-    done = stage.deploy(["signing-keys", 1, ""])
+    done = stage.deploy(("signing-keys", 1, ""))
     (key,) = set(re.findall(r'TF_VAR_signing_keys=.*"d": "([^"]+)"', stage.asked))
     assert key not in done.stdout + done.stderr
     assert not any(key in line for line in stage.asked.splitlines() if line[0] != " ")
 
 
 def test_a_database_that_an_earlier_destroy_kept_is_taken_over(stage: Stage) -> None:
-    stage.deploy(["firestore databases describe", 0, "there"])
+    stage.deploy(("firestore databases describe", 0, "there"))
     assert re.search(r"terraform import .*google_firestore_database.main", stage.asked)
 
 
 def test_a_v_chat_in_which_nobody_can_meet_is_a_failed_deployment(stage: Stage) -> None:
     done = stage.deploy()
-    assert done.returncode == 1
+    assert done.code == 1
     assert "Everything is deployed, but people could not meet in it" in done.stderr
 
 
 def test_a_destroy_sweeps_what_rooms_made_and_says_what_stays(stage: Stage) -> None:
     rooms = "\n".join(f"projects/my-project/topics/vchat-room-{n}" for n in range(150))
-    done = stage.deploy(["pubsub topics list", 0, rooms], what="destroy")
-    assert done.returncode == 0, done.stderr
+    done = stage.deploy(("pubsub topics list", 0, rooms), what="destroy")
+    assert done.code == 0, done.stderr
     deleted = re.findall(r"^gcloud pubsub topics delete (.*)$", stage.asked, re.MULTILINE)
     assert sum(line.count("vchat-room-") for line in deleted) == 150
     assert "Firestore database (default)" in done.stdout

@@ -1,35 +1,19 @@
 """The smoke test of a deployment: it tells a V-Chat that works from one that does not."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.components import free_port, wait_for_port
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.components import free_port
+from tests.processes import ROOT, local
 
 
 @pytest.fixture(scope="module", name="address")
 def _address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port, folder = free_port(), tmp_path_factory.mktemp("local")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "local"],
-            cwd=ROOT,
-            env={**os.environ, "PORT": str(port), "VCHAT_DATA": str(folder)},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        wait_for_port(port, process)
-        yield f"http://localhost:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
+    with local(tmp_path_factory.mktemp("data") / "v-chat") as running:
+        yield running.url
 
 
 def smoke(*words: str) -> subprocess.CompletedProcess[str]:

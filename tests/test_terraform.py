@@ -11,6 +11,7 @@ import pytest
 from functions.settings import read_settings as read_functions
 from infra.tools import plan_check
 from infra.tools.plan_check import Plan
+from relay.settings import read_settings as read_relay
 from tests.terraform import ROOT, SECRETS, Workspace
 from vchat.config import EMULATORS
 from vchat.keys import dump_ring, new_ring
@@ -29,7 +30,7 @@ PROFILES = {
     ),
 }
 # What only one machine needs: never in a deployment.
-LOCAL_SETTINGS = {*EMULATORS, "VCHAT_DATA", "PORT", "K_REVISION", "K_SERVICE"}
+LOCAL_SETTINGS = {*EMULATORS, "VCHAT_DATA", "HOST", "PORT"}
 
 
 @pytest.fixture(scope="session", name="workspace")
@@ -114,8 +115,6 @@ def test_the_api_starts_with_what_the_plan_gives_it_and_reads_all_of_it(plan: Pl
 
 
 def test_relays_start_with_what_the_plan_gives_them_and_read_all_of_it(plan: Plan) -> None:
-    from relay.settings import read_settings as read_relay
-
     relays = [name for name in plan_check.environments(plan) if name.startswith("relay-")]
     assert relays
     for relay in relays:

@@ -57,8 +57,7 @@ def _tools(terraform: list[str]) -> None:
     if version < LEAST_TERRAFORM:
         raise Stopped(
             f"Terraform {'.'.join(map(str, version))} is too old: it would keep secrets in its "
-            "state.
-"
+            "state.\n"
             "  Install 1.11 or newer: https://developer.hashicorp.com/terraform/install"
         )
 
