@@ -18,6 +18,7 @@ help: ## This list
 
 $(VENV)/runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "V-Chat needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }
+	@echo "Preparing $(VENV); the first time takes about a minute"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
@@ -32,8 +33,12 @@ $(VENV)/npm: $(VENV)/runtime
 	@touch $@
 
 demo/node_modules/.ready: demo/package.json demo/package-lock.json | $(VENV)/npm
-	@$(NODE_PATH_FIRST) $(NPM) --prefix demo ci --silent --no-audit --no-fund
+	@test -e demo/node_modules/.dev || $(NODE_PATH_FIRST) $(NPM) --prefix demo ci --omit=dev --silent --no-audit --no-fund
 	@touch $@
+
+demo/node_modules/.dev: demo/package.json demo/package-lock.json | $(VENV)/npm
+	@$(NODE_PATH_FIRST) $(NPM) --prefix demo ci --silent --no-audit --no-fund
+	@touch $@ demo/node_modules/.ready
 
 client/node_modules/.ready: client/package.json client/package-lock.json | $(VENV)/npm
 	@$(NODE_PATH_FIRST) $(NPM) --prefix client ci --silent --no-audit --no-fund
@@ -48,7 +53,7 @@ test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tes
 
 check: lint types contracts client-check test ## What CI runs: format, lint, types, contracts, tests
 
-client-check: client/node_modules/.ready demo/node_modules/.ready
+client-check: client/node_modules/.ready demo/node_modules/.dev
 	$(NODE_PATH_FIRST) $(NPM) --prefix client run check --silent
 	$(NODE_PATH_FIRST) $(NPM) --prefix demo run check --silent
 

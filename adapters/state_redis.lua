@@ -310,7 +310,7 @@ function ops.unban(user)
   return { 'ok' }
 end
 
-function ops.banned(user) return ban_of(user) or '' end
+function ops.barred(user) return ban_of(user) or '' end
 
 function ops.spend(burst, per_s)
   burst, per_s = tonumber(burst), tonumber(per_s)

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from adapters.state_redis import RedisState
 from tests.emulators import running
+from tests.relays import close_sockets
 
 
 class ManualClock:
@@ -48,3 +49,9 @@ async def _redis(request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
 @pytest.fixture(name="state")
 def _state(redis: Redis, clock: ManualClock) -> RedisState:
     return RedisState(redis, clock=clock)
+
+
+@pytest.fixture(autouse=True)
+async def _no_socket_outlives_its_test() -> AsyncIterator[None]:
+    yield
+    await close_sockets()

@@ -162,6 +162,25 @@ class Browser:
         await self.socket.close()
 
 
+_opened: list[ClientConnection] = []
+
+
+async def open_socket(url: str, **options: Any) -> Browser:
+    """Open a socket without saying hello. It is closed after the test (conftest.py)."""
+    options = {"subprotocols": [SUBPROTOCOL], "compression": None, "max_size": 2**22, **options}
+    socket = await connect(url, **options)
+    _opened.append(socket)
+    return Browser(socket)
+
+
+async def close_sockets() -> None:
+    """Let go of every socket that was opened, as abruptly as a test's end is."""
+    while _opened:
+        socket = _opened.pop()
+        socket.transport.abort()
+        await socket.wait_closed()
+
+
 @dataclass
 class RunningRelay:
     """A relay under test; `url` has no path."""
@@ -173,15 +192,7 @@ class RunningRelay:
 
     async def open(self, room_id: str, **options: Any) -> Browser:
         """Open a socket without saying hello."""
-        subprotocols = options.pop("subprotocols", [SUBPROTOCOL])
-        socket = await connect(
-            f"{self.url}/rooms/{room_id}",
-            subprotocols=subprotocols,
-            compression=None,
-            max_size=2**22,
-            **options,
-        )
-        return Browser(socket)
+        return await open_socket(f"{self.url}/rooms/{room_id}", **options)
 
     async def join(self, room_id: str, user: str, **claims: Any) -> Browser:
         """Open a socket, say hello with a fresh ticket, and take the welcome."""

@@ -584,6 +584,9 @@ async def test_a_removed_person_hears_why_and_the_others_see_it(state, room):
             await functions.publish(room.id, encode_events(at.epoch, [event]))
             assert (await ben.closed()).code == code
             assert (await aya.text("left"))["reason"] == reason
+        again = await relay.open(room.id)
+        await again.send(type="hello", ticket=ticket(room.id, "ben-kicked"))
+        assert (await again.closed()).code == 4301
 
 
 async def test_the_end_of_a_room_ends_it_for_everyone(state, room):

@@ -82,6 +82,7 @@ async def test_the_first_to_sit_sees_the_room_and_themselves(state, shown):
             "avatar": {"source": "preset", "id": "mint"},
             "muted": False,
             "away": False,
+            "voice": False,
         }
     ]
     assert [event["type"] for event in bodies(seated.events)] == ["joined"]

@@ -1,0 +1,180 @@
+"""`make run`'s process: one command, no services, and clear words when it cannot start."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from tests.people import Person
+from tests.processes import ROOT, environment, local
+from vchat import ticks
+
+
+@pytest.fixture(name="server")
+def _server(tmp_path):
+    with local(tmp_path / "data") as server:
+        yield server
+
+
+@pytest.fixture(name="http")
+async def _http(server):
+    async with httpx.AsyncClient(base_url=f"{server.url}/api") as http:
+        yield http
+
+
+async def test_two_people_meet_with_nothing_but_the_one_process(http):
+    aya, ben = [await Person.guest(http, name) for name in ("Aya", "Ben")]
+    room = await aya.make_room()
+    here, there = await aya.join(room["id"]), await ben.join(room["id"])
+    await here.send(type="chat", id="m", text="hello")
+    await here.pose(1, b"\xc8hi")
+
+    assert (await there.text("chat"))["text"] == "hello"
+    assert (await there.tick())[1] == [(here.welcome["seat"], 1, b"\xc8hi")]
+    listed = (await http.get("/rooms")).json()["items"]
+    assert [(one["id"], one["occupancy"]) for one in listed] == [(room["id"], 2)]
+    members = (await aya.call("GET", f"/rooms/{room['id']}/members")).json()["items"]
+    assert {member["name"] for member in members} == {"Aya", "Ben"}
+
+
+async def test_moderation_over_http_acts_on_the_socket(http):
+    aya, ben = [await Person.guest(http, name) for name in ("Aya", "Ben")]
+    room = await aya.make_room()
+    path = f"/rooms/{room['id']}"
+    here, there = await aya.join(room["id"]), await ben.join(room["id"])
+    ben_id = ben.session["user"]["id"]
+
+    kick = await aya.call("POST", f"{path}/moderation", {"action": "kick", "userId": ben_id})
+    assert kick.status_code == 204, kick.text
+    closed = await there.closed()
+    assert (closed.code, closed.bye["reason"]) == (4301, "kicked")
+    assert (await here.text("left"))["reason"] == "kicked"
+    again = await ben.call("POST", f"{path}/tickets", {})
+    assert (again.status_code, again.json()["code"]) == (403, "kicked")
+
+    assert (await aya.call("DELETE", path)).status_code == 204
+    assert (await here.closed()).code == 4303
+    assert (await aya.call("POST", f"{path}/tickets", {})).status_code == 410
+
+
+async def test_the_page_comes_with_a_policy_that_keeps_it_to_its_own_origin(server):
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        page = await http.get("/")
+        module = await http.get("/client/index.js")
+        source = await http.get("/demo/../local/__main__.py")
+    assert page.status_code == 200
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert module.headers["content-type"].startswith("text/javascript")
+    assert module.headers["x-content-type-options"] == "nosniff"
+    assert source.status_code == 404
+
+
+async def test_what_people_made_survives_a_restart(tmp_path):
+    data = tmp_path / "data"
+    with local(data) as server:
+        async with httpx.AsyncClient(base_url=f"{server.url}/api") as http:
+            aya = await Person.guest(http, "Aya")
+            room = await aya.make_room()
+            keys = (await http.get("/.well-known/jwks.json")).json()
+        assert server.end() == 0
+        port = int(server.url.rsplit(":", 1)[1])
+    with local(data, port) as server:
+        async with httpx.AsyncClient(base_url=f"{server.url}/api") as http:
+            again = Person(http, aya.session)
+            assert (await again.call("GET", "/me")).json()["name"] == "Aya"
+            assert (await http.get(f"/rooms/{room['id']}")).json()["name"] == "Atrium"
+            assert (await http.get("/.well-known/jwks.json")).json() == keys
+            assert (await again.join(room["id"])).welcome["role"] == "owner"
+
+
+async def test_everybody_hears_of_the_end_before_the_process_goes(server, http):
+    aya = await Person.guest(http, "Aya")
+    browser = await aya.join((await aya.make_room())["id"])
+    server.process.send_signal(signal.SIGTERM)
+
+    closed = await browser.closed()
+    assert (closed.code, closed.bye["code"]) == (4001, 4001)
+    assert await asyncio.to_thread(server.process.wait, 15) == 0
+
+
+def refused_start(tmp_path, **changes: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-m", "local"],
+        cwd=ROOT,
+        env=environment(VCHAT_DATA=str(tmp_path / "data"), **changes),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_a_taken_port_is_one_clear_sentence(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = refused_start(tmp_path, PORT=port)
+    assert f"Port {port} cannot be used" in said
+    assert "make run PORT=" in said
+
+
+def test_a_data_folder_that_is_a_file_is_one_clear_sentence(tmp_path):
+    (tmp_path / "data").write_text("not a folder")
+    assert str(tmp_path / "data") in refused_start(tmp_path, PORT="0")
+
+
+def test_a_broken_data_file_is_one_clear_sentence(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "vchat.db").write_bytes(b"this is no database" * 100)
+    assert "vchat.db" in refused_start(tmp_path, PORT="0")
+
+
+def test_every_wrong_setting_is_named_at_once(tmp_path):
+    assert "PORT must be a whole number" in refused_start(tmp_path, PORT="eighty")
+
+
+async def test_fifty_people_at_twenty_hertz_see_everyone_and_lose_nothing(http):
+    """The real process, 50 browsers moving at 20 Hz and talking, for ten seconds."""
+    host = await Person.guest(http, "Host")
+    room = await host.make_room(capacity=50)
+    people = [await Person.guest(http, f"User {n}") for n in range(50)]
+    browsers = [await person.join(room["id"]) for person in people]
+    seats = {browser.welcome["seat"] for browser in browsers}
+    assert len(seats) == 50
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 10
+    chats = 4
+
+    async def act(n: int) -> None:
+        for seq in range(200):
+            await browsers[n].pose(seq, b"\xc8" + seq.to_bytes(2, "little"))
+            if seq % 50 == 25:
+                await browsers[n].send(type="chat", id=f"m{seq}", text=f"{n} at {seq}")
+            await asyncio.sleep(max(0.0, end - 10 + seq * 0.05 - loop.time()))
+
+    async def watch(n: int) -> tuple[list[int], dict[int, int]]:
+        offsets, last = [], {}
+        while len(offsets) < 50 * chats or set(last.values()) != {199} or len(last) < 50:
+            frame = await browsers[n].next(30)
+            if isinstance(frame, bytes):
+                last.update({seat: seq for seat, seq, _ in ticks.parse_tick(frame)[3]})
+            elif frame["type"] == "chat":
+                offsets.append(frame["offset"])
+        return offsets, last
+
+    done = await asyncio.gather(*(watch(n) for n in range(50)), *(act(n) for n in range(50)))
+    histories = [result[0] for result in done[:50]]
+    first = max(browser.welcome["head"] for browser in browsers)
+    assert all(history == histories[0] for history in histories)
+    assert histories[0] == list(range(first + 1, first + 1 + 50 * chats))
+    assert all(result[1].keys() == seats for result in done[:50])
