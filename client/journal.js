@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{token: string, url: string}} Seat the resume token and the relay it is best used at
- * @typedef {{seat: Seat | null, epoch: string, offset: number, history: import("./types.js").ChatEvent[]}} Place
+ * @typedef {{seat: Seat | null, epoch: string, offset: number}} Place written at every event, so it is small
  */
 
 export class Journal {
@@ -25,8 +25,14 @@ export class Journal {
   /** @returns {Place | null} */
   place() {
     const place = this.#read("place");
-    const whole = typeof place?.epoch === "string" && Number.isSafeInteger(place.offset) && Array.isArray(place.history);
-    return whole ? { ...place, seat: typeof place.seat?.token === "string" ? place.seat : null } : null;
+    if (typeof place?.epoch !== "string" || !Number.isSafeInteger(place.offset)) return null;
+    return { seat: typeof place.seat?.token === "string" ? place.seat : null, epoch: place.epoch, offset: place.offset };
+  }
+
+  /** @returns {import("./types.js").ChatEvent[]} */
+  history() {
+    const history = this.#read("history");
+    return Array.isArray(history) ? history.filter((event) => typeof event?.text === "string") : [];
   }
 
   /** @returns {import("./outbox.js").Kept[]} */
@@ -38,6 +44,11 @@ export class Journal {
   /** @param {Place} place */
   keepPlace(place) {
     this.#write("place", place);
+  }
+
+  /** @param {readonly import("./types.js").ChatEvent[]} history */
+  keepHistory(history) {
+    this.#write("history", history);
   }
 
   /** @param {import("./outbox.js").Kept[]} messages */
@@ -60,8 +71,7 @@ export class Journal {
   /** Leave nothing but the pose number: the seat may be ours again, and its numbers go on. */
   forget() {
     this.#touch(() => {
-      this.#storage?.removeItem(`${this.#key}.place`);
-      this.#storage?.removeItem(`${this.#key}.outbox`);
+      for (const what of ["place", "history", "outbox"]) this.#storage?.removeItem(`${this.#key}.${what}`);
     });
   }
 

@@ -19,11 +19,16 @@ export class RoomLog {
   /** `members` and `room` of the last welcome already show the events up to here. */
   #head = -1;
 
-  /** Go on from where a page was before its reload. @param {import("./journal.js").Place} place */
-  restore({ epoch, offset, history }) {
+  /**
+   * Go on from where a page was before its reload.
+   * @param {{epoch: string, offset: number}} place
+   * @param {import("./types.js").ChatEvent[]} history
+   */
+  restore({ epoch, offset }, history) {
     this.epoch = epoch;
     this.offset = offset;
-    this.history = history;
+    // A page that died between two writes may have kept a chat that will be sent again.
+    this.history = history.filter((event) => event.offset <= offset);
   }
 
   /** @returns {{epoch: string, offset: number} | null} */

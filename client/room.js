@@ -136,7 +136,7 @@ export class RoomClient {
     this.#joining = joining;
     const place = this.#journal.place();
     this.#log = new RoomLog();
-    if (place) this.#log.restore(place);
+    if (place) this.#log.restore(place, this.#journal.history());
     this.#returning = place !== null;
     for (const { message, ...kept } of this.#journal.messages()) {
       // Nobody holds the promise any more: the page that made it is gone.
@@ -203,6 +203,7 @@ export class RoomClient {
   #welcomed(welcome, resumedAt) {
     if (!this.#log.welcome(welcome, resumedAt)) return false;
     this.#welcome = welcome;
+    this.#journal.keepHistory(this.#log.history);
     this.#keepPlace();
     this.#others.reset();
     this.#roundTrip.reset();
@@ -243,6 +244,7 @@ export class RoomClient {
     const news = this.#log.take(event);
     if (news === "known") return;
     if (news === "gap") return this.#link.distrust(`Event ${event.offset} came after ${this.#log.offset}.`);
+    if (event.type === "chat") this.#journal.keepHistory(this.#log.history);
     this.#keepPlace();
     if (event.type === "left" && !event.replayed) this.#others.drop(event.seat);
     if (EVENTS.has(event.type)) this.#emitter.emit(/** @type {any} */ (event.type), event);
@@ -290,7 +292,7 @@ export class RoomClient {
 
   #keepPlace() {
     const position = this.#log.position();
-    if (position) this.#journal.keepPlace({ seat: this.#link.seat, history: this.#log.history, ...position });
+    if (position) this.#journal.keepPlace({ seat: this.#link.seat, ...position });
   }
 
   #outboxChanged() {

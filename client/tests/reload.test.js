@@ -35,6 +35,25 @@ test("a reload loses nothing and repeats nothing", async (t) => {
   assert.equal(after.tickets.asked, 0);
 });
 
+test("a page that died between keeping a chat and its place does not show it twice", async (t) => {
+  const storage = memoryStorage();
+  const before = { ...(await arrange(t, { storage })), storage };
+  const first = await enter(before);
+  first.event("chat", { text: "one" });
+  await synced(first);
+  const place = storage.getItem("vchat.room.r1.place");
+  first.event("chat", { text: "two" });
+  await synced(first);
+  const after = await reload(t, before, first);
+  storage.setItem("vchat.room.r1.place", place);
+  after.room.join();
+  const second = await after.server.visit();
+  second.welcome({ recovered: true });
+  second.event("chat", { text: "two", offset: 2 });
+  await synced(second);
+  assert.deepEqual(after.room.history.map(({ text }) => text), ["one", "two"]);
+});
+
 test("a message not confirmed before the reload is sent after it, under the same id", async (t) => {
   const storage = memoryStorage();
   const before = { ...(await arrange(t, { storage })), storage };
