@@ -236,6 +236,25 @@ async def test_the_largest_message_arrives_whole(buses):
 # Pub/Sub
 
 
+async def test_what_the_emulator_ignores_is_asked_of_the_service(cloud):
+    room_id, sender, listener = new_room_id(), cloud.bus(), cloud.bus("relay-d")
+    async with listener.listen(room_id) as messages:
+        await meet(sender, room_id, messages)
+        made = await cloud.wire._channels.subscriber.get_subscription(
+            subscription=subscription_path(PROJECT, room_id, "relay-d")
+        )
+    assert made.filter == 'attributes.instance != "relay-d"'
+    assert made.expiration_policy.ttl.total_seconds() == 24 * 3600
+    assert made.message_retention_duration.total_seconds() == 600
+    assert dict(made.labels) == {"app": "vchat", "instance": "relay-d"}
+
+
+async def test_an_instance_is_named_so_that_it_cannot_break_a_filter():
+    for wrong in ("", "Relay", 'a" OR "', "a" * 64, "-a"):
+        with pytest.raises(ValueError, match="instance"):
+            PubSubBus(PROJECT, instance=wrong)
+
+
 async def test_a_room_id_that_is_none_never_becomes_a_name(cloud):
     bus = cloud.bus()
     for wrong in ("", "lobby", "r/../x", "r" + "0" * 19, "r" + "0" * 20 + "/"):
