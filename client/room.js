@@ -2,22 +2,16 @@
 
 import { systemClock } from "./clock.js";
 import { Emitter } from "./emitter.js";
-import { poseFrame } from "./frames.js";
 import { Journal } from "./journal.js";
-import { RoundTrip } from "./latency.js";
 import { Link } from "./link.js";
 import { chatMessage, signalMessage } from "./messages.js";
 import { Outbox } from "./outbox.js";
-import { PoseDecoder, PoseEncoder } from "./pose.js";
-import { PoseReceiver } from "./pose-receiver.js";
-import { PoseSender } from "./pose-sender.js";
+import { PoseTraffic } from "./pose-traffic.js";
 import { RoomError } from "./room-error.js";
 import { RoomLog } from "./room-log.js";
 import { SessionRefresh } from "./session-refresh.js";
-import { TickClock } from "./tick-clock.js";
 import { pageEvents } from "./wake.js";
 
-const LATENCY_EVERY_MS = 1_000;
 /** The room's events that a page can listen to; others are taken in silently. */
 const EVENTS = new Set(["joined", "left", "chat", "signal", "member", "room", "ended"]);
 
@@ -34,7 +28,6 @@ const EVENTS = new Set(["joined", "left", "chat", "signal", "member", "room", "e
  */
 
 export class RoomClient {
-  #clock;
   #emitter = /** @type {Emitter<import("./types.js").RoomEvents>} */ (new Emitter());
   #log = new RoomLog();
   #journal;
@@ -42,10 +35,6 @@ export class RoomClient {
   #outbox;
   #refresh;
   #poses;
-  #others = new PoseReceiver(() => new PoseDecoder());
-  #roundTrip = new RoundTrip();
-  #ticks = new TickClock();
-  #latencyToldAt = -Infinity;
   /** @type {import("./types.js").State} */
   #state = "idle";
   /** @type {import("./types.js").Welcome | null} */
@@ -58,7 +47,6 @@ export class RoomClient {
 
   /** @param {RoomOptions} options */
   constructor({ roomId, getTicket, storage = null, WebSocket = globalThis.WebSocket, clock = systemClock, random = Math.random, wake = pageEvents() }) {
-    this.#clock = clock;
     this.#journal = new Journal(storage, roomId, (cause) =>
       this.#fail(new RoomError("storage", `A reload will not be able to go on here: ${cause}`, { cause })));
     this.#link = new Link({ getTicket, WebSocket, clock, random, wake, events: {
@@ -66,7 +54,7 @@ export class RoomClient {
       state: (state) => this.#enter(state),
       welcomed: (welcome, resumedAt) => this.#welcomed(welcome, resumedAt),
       frame: (frame) => this.#frame(frame),
-      binary: (buffer) => this.#tick(buffer),
+      binary: (buffer) => this.#poses.receive(buffer, this.members),
       nonsense: (detail) => this.#fail(new RoomError("bad-frame", detail)),
       disconnected: () => this.#disconnected(),
       seatChanged: () => this.#keepPlace(),
@@ -81,13 +69,12 @@ export class RoomClient {
       send: (frame) => this.#link.current?.send(frame),
       report: (error) => this.#fail(error),
     });
-    this.#poses = new PoseSender({
+    this.#poses = new PoseTraffic({
       clock,
-      newEncoder: () => new PoseEncoder(),
       firstSeq: this.#journal.poseSeq(),
-      send: (seq, body) => this.#sendPose(seq, body),
       reserve: (upTo) => this.#journal.keepPoseSeq(upTo),
-      fault: (cause) => this.#fail(new RoomError("bad-pose", `Your pose cannot be sent: ${cause}`, { cause })),
+      connection: () => this.#link.current,
+      emit: (type, payload) => this.#emitter.emit(type, payload),
     });
   }
 
@@ -105,12 +92,11 @@ export class RoomClient {
   get role() { return this.#log.members.get(this.#welcome?.seat ?? -1)?.role ?? this.#welcome?.role ?? null; }
   /** Messages the room has not confirmed yet. */
   get pending() { return this.#outbox.pending; }
-  get latency() { return this.#roundTrip.best; }
+  get latency() { return this.#poses.latency; }
 
   /** @returns {number} the relay's clock, ms since the epoch, as well as it can be known from here; ours before the first welcome */
   serverNow() {
-    const apparent = this.#ticks.apparentOffsetMs;
-    return this.#clock.now() + (Number.isNaN(apparent) ? 0 : apparent + (this.latency?.rttMs ?? 0) / 2);
+    return this.#poses.serverNow();
   }
 
   /**
@@ -190,31 +176,19 @@ export class RoomClient {
     return this.#outbox.add(message);
   }
 
-  /** @param {number} seq @param {Uint8Array} body */
-  #sendPose(seq, body) {
-    const connection = this.#link.current;
-    if (!connection || connection.backedUp) return false;
-    connection.sendBytes(poseFrame(seq, body));
-    this.#roundTrip.poseSent(seq, this.#clock.now());
-    return true;
-  }
-
   /** @param {import("./types.js").Welcome} welcome @param {number | null} resumedAt */
   #welcomed(welcome, resumedAt) {
     if (!this.#log.welcome(welcome, resumedAt)) return false;
     this.#welcome = welcome;
     this.#journal.keepHistory(this.#log.history);
     this.#keepPlace();
-    this.#others.reset();
-    this.#roundTrip.reset();
-    this.#ticks.reset();
-    this.#ticks.observe(welcome.serverTime, this.#clock.now());
+    this.#poses.welcomed(welcome);
     this.#refresh.extended(welcome.expiresIn);
     const returned = this.#returning;
     this.#returning = true;
     this.#emitter.emit("welcome", welcome);
     if (returned) this.#emitter.emit("recovered", { recovered: welcome.recovered });
-    if (welcome.role !== "spectator") this.#poses.start(Math.min(welcome.tickHz, welcome.limits?.poseHz ?? welcome.tickHz));
+    this.#poses.start(welcome);
     this.#outbox.connected();
     return true;
   }
@@ -246,7 +220,7 @@ export class RoomClient {
     if (news === "gap") return this.#link.distrust(`Event ${event.offset} came after ${this.#log.offset}.`);
     if (event.type === "chat") this.#journal.keepHistory(this.#log.history);
     this.#keepPlace();
-    if (event.type === "left" && !event.replayed) this.#others.drop(event.seat);
+    if (event.type === "left" && !event.replayed) this.#poses.drop(event.seat);
     if (EVENTS.has(event.type)) this.#emitter.emit(/** @type {any} */ (event.type), event);
     if (event.userId === this.#welcome?.user.id && typeof event.id === "string") this.#outbox.stored(event.id, event.offset);
   }
@@ -255,39 +229,13 @@ export class RoomClient {
   #stored(id, offset) {
     if (typeof id !== "string" || !Number.isSafeInteger(offset)) return this.#fail(new RoomError("bad-frame", "An ack lacks its id or offset."));
     const rttMs = this.#outbox.stored(id, /** @type {number} */ (offset));
-    if (rttMs === null) return;
-    this.#roundTrip.sample(rttMs, "ack", this.#clock.now());
-    this.#tellLatency();
+    if (rttMs !== null) this.#poses.acked(rttMs);
   }
 
   /** @param {{[field: string]: any}} frame an `error` */
   #refused({ id, code, detail, retryMs }) {
     const error = new RoomError(String(code), String(detail ?? ""), { retryMs: typeof retryMs === "number" ? retryMs : undefined });
     if (!this.#outbox.refused(id, error) || error.retryMs !== undefined) this.#fail(error);
-  }
-
-  /** @param {ArrayBuffer} buffer */
-  #tick(buffer) {
-    const arrivedAt = this.#clock.now();
-    let received;
-    try {
-      received = this.#others.receive(buffer, { ownSeat: this.seat ?? -1, members: this.members, serverNow: this.serverNow() });
-    } catch (error) {
-      return this.#fail(new RoomError("bad-frame", String(error), { cause: error }));
-    }
-    const { tick, serverTime, ownSeqs, poses, faults } = received;
-    this.#ticks.observe(serverTime, arrivedAt);
-    for (const pose of poses) this.#emitter.emit("pose", pose);
-    this.#emitter.emit("tick", { tick, serverTime, arrivedAt });
-    for (const fault of faults) this.#fail(new RoomError("bad-pose", fault));
-    for (const seq of ownSeqs) if (this.#roundTrip.poseSeen(seq, arrivedAt)) this.#tellLatency();
-  }
-
-  #tellLatency() {
-    const [latency, now] = [this.latency, this.#clock.now()];
-    if (!latency || now - this.#latencyToldAt < LATENCY_EVERY_MS) return;
-    this.#latencyToldAt = now;
-    this.#emitter.emit("latency", latency);
   }
 
   #keepPlace() {
