@@ -9,6 +9,7 @@ uvicorn's own behaviour.
 
 import asyncio
 import logging
+import socket
 from typing import Any
 
 import uvicorn
@@ -54,6 +55,10 @@ class FastProtocol(WebSocketsSansIOProtocol):
 
     def take(self) -> "FastLine":
         """From here on messages wait for the line to start, and `receive` gives none."""
+        # uvloop does this by itself; asyncio forgets it for sockets made without a protocol number.
+        own = self.transport.get_extra_info("socket")
+        if own.family in (socket.AF_INET, socket.AF_INET6):
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.transport.set_write_buffer_limits(high=_BEHIND_BYTES)
         self._line = FastLine(self)
         return self._line
@@ -139,6 +144,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
             self._rest += data
             self.transport.pause_reading()
         elif self.conn.parser_exc is None:
+            # Only the answer to our close is of interest, and the core finds it.
             rest, self._rest = self._rest, b""
             super().data_received(rest + data)
 
@@ -154,6 +160,19 @@ class FastProtocol(WebSocketsSansIOProtocol):
         else:
             # Who reads nothing gets no pong either, or pings would fill the memory.
             self.conn.data_to_send()
+
+    def handle_parser_exception(self) -> None:
+        if self._line is None:
+            super().handle_parser_exception()
+            return
+        # uvicorn hangs up at once, which resets a connection on which more is arriving, and then
+        # the browser never reads why. Here only our half ends, and the rest is read and dropped.
+        assert self.conn.close_sent is not None
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.write_eof()
+        self.close_sent = True
+        self._wait_for_close()
+        self.hear({"type": "websocket.disconnect", "code": self.conn.close_sent.code})
 
     def handle_close(self, event: CoreFrame) -> None:
         super().handle_close(event)
@@ -180,8 +199,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
             self.conn.send_close(code, reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = True
-            # uvicorn leaves a connection with this timer to the browser's answer.
-            self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.abort)
+            self._wait_for_close()
         self._let_go()
 
     def fail(self) -> None:
@@ -189,6 +207,10 @@ class FastProtocol(WebSocketsSansIOProtocol):
         self.close(1011, "internal-error")
         if ear is not None:
             ear.on_gone(1011)
+
+    def _wait_for_close(self) -> None:
+        # uvicorn leaves a connection that has this timer to its browser's answer.
+        self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.abort)
 
     def _let_go(self) -> None:
         self._ear, self._over = None, True

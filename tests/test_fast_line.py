@@ -1,0 +1,264 @@
+"""The line made for uvicorn: nothing waits for a task, nobody can fill the memory, and another
+uvicorn gets the plain line. What it must share with the plain line is in the relay's suites."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from relay.fast_line import FastLine
+from relay.line import AsgiLine, Frame, Line, line_over
+from relay.serve import bind, config
+from vchat import limits
+
+BIG = Frame(bytes(64 * 1024), binary=True)
+
+
+class Ear:
+    """Writes down what it hears; `on_binary` can be told to fail."""
+
+    def __init__(self, line: Line, transport: asyncio.Transport | None = None) -> None:
+        self.line = line
+        self.transport = transport
+        self.heard: list[str | bytes] = []
+        self.slow = 0
+        self.gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.fails = False
+
+    def on_text(self, text: str) -> None:
+        self.heard.append(text)
+        self.line.send(Frame(b"heard"))
+
+    def on_binary(self, data: bytes) -> None:
+        if self.fails:
+            raise RuntimeError("a mistake in the relay")
+        self.heard.append(data)
+        self.line.send(Frame(b"heard"))
+
+    def on_gone(self, code: int) -> None:
+        assert not self.gone.done(), "told twice"
+        self.gone.set_result(code)
+
+    def on_slow(self) -> None:
+        self.slow += 1
+
+
+@asynccontextmanager
+async def serving(
+    app: Callable[[WebSocket], object], **options: object
+) -> AsyncIterator[tuple[str, uvicorn.Server]]:
+    listener = bind("127.0.0.1", 0)
+    server = uvicorn.Server(config(Starlette(routes=[WebSocketRoute("/", app)]), **options))
+    task = asyncio.create_task(server._serve([listener]))
+    try:
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/", server
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def listening(
+    before: Callable[[WebSocket], object] | None = None, **options: object
+) -> AsyncIterator[tuple[ClientConnection, Ear]]:
+    """A browser and the ear that hears it."""
+    ears: asyncio.Queue[Ear] = asyncio.Queue()
+
+    async def app(websocket: WebSocket) -> None:
+        line = line_over(websocket)
+        await websocket.accept()
+        if before is not None:
+            await before(websocket)
+        ear = Ear(line, line._transport if isinstance(line, FastLine) else None)
+        line.start(ear)
+        ears.put_nowait(ear)
+        await ear.gone
+        await line.close(1000, "")
+
+    async with (
+        serving(app, **options) as (url, _),
+        connect(url, compression=None, max_queue=1) as browser,
+    ):
+        yield browser, await ears.get()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110 (what is waited for tells nobody)
+            await asyncio.sleep(0.005)
+
+
+def fill(ear: Ear) -> int:
+    """Offer poses until the browser is behind; how many it took."""
+    taken = 0
+    while ear.line.offer(BIG):
+        taken += 1
+        assert taken < 1000, "the backlog has no bound"
+    return taken
+
+
+async def test_a_uvicorn_we_know_gives_the_fast_line_and_any_other_the_plain_one(
+    monkeypatch, caplog
+):
+    async with listening() as (_, ear):
+        assert isinstance(ear.line, FastLine)
+
+    monkeypatch.setattr(uvicorn, "__version__", "0.99.0")
+    with caplog.at_level(logging.WARNING, "vchat.relay"):
+        async with listening() as (browser, ear):
+            assert isinstance(ear.line, AsgiLine)
+            await browser.send("hello")
+            assert await browser.recv() == "heard"
+    assert "this is not uvicorn" in caplog.text
+
+
+async def test_an_application_that_takes_no_line_has_the_usual_websocket():
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("you said " + await websocket.receive_text())
+        await websocket.send_bytes(await websocket.receive_bytes())
+        await websocket.close(4000, "enough")
+
+    async with serving(echo) as (url, _), connect(url) as browser:
+        await browser.send("hello")
+        assert await browser.recv() == "you said hello"
+        await browser.send([b"in ", b"pieces"])
+        assert await browser.recv() == b"in pieces"
+        with pytest.raises(ConnectionClosed) as closed:
+            await browser.recv()
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4000, "enough")
+
+
+async def test_a_refusal_before_the_accept_is_an_http_answer():
+    async def refuse(websocket: WebSocket) -> None:
+        line_over(websocket)
+        await websocket.close()
+
+    async with serving(refuse) as (url, _):
+        with pytest.raises(Exception, match="403"):
+            await connect(url)
+
+
+async def test_what_is_sent_before_anyone_listens_is_heard_first():
+    sent = asyncio.Event()
+
+    async def wait(_: WebSocket) -> None:
+        await sent.wait()
+        await asyncio.sleep(0.02)
+
+    async def app(websocket: WebSocket) -> None:
+        line = line_over(websocket)
+        await websocket.accept()
+        await wait(websocket)
+        ear = Ear(line)
+        line.start(ear)
+        ears.put_nowait(ear)
+        await ear.gone
+
+    ears: asyncio.Queue[Ear] = asyncio.Queue()
+    async with serving(app) as (url, _), connect(url) as browser:
+        for n in range(10):
+            await browser.send(f"{n}")
+        sent.set()
+        ear = await ears.get()
+        await browser.send("last")
+        await until(lambda: len(ear.heard) == 11)
+        assert ear.heard == [*(f"{n}" for n in range(10)), "last"]
+
+
+async def test_a_mistake_in_the_relay_ends_one_session_and_says_so(caplog):
+    async with listening() as (browser, ear):
+        ear.fails = True
+        await browser.send(b"pose")
+        with pytest.raises(ConnectionClosed) as closed:
+            await browser.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1011
+        assert await ear.gone == 1011
+    assert "a mistake in the relay" in caplog.text
+
+
+async def test_poses_skip_a_browser_that_is_behind_and_come_again_when_it_has_read():
+    async with listening() as (browser, ear):
+        taken = fill(ear)
+        assert not ear.line.offer(BIG)
+        for _ in range(taken):
+            assert await browser.recv() == BIG.payload
+
+        await until(lambda: ear.line.offer(Frame(b"now", binary=True)))
+        assert await browser.recv() == b"now"
+
+
+async def test_events_are_kept_for_a_slow_browser_up_to_a_bound_and_in_order():
+    async with listening() as (browser, ear):
+        taken = fill(ear)
+        kept = 0
+        while not ear.slow:
+            ear.line.send(Frame(b"%010d" % kept + bytes(1000)))
+            kept += not ear.slow
+            assert kept * 1000 < 2 * limits.WRITE_BUFFER_BYTES
+        assert kept
+
+        for _ in range(taken):
+            await browser.recv()
+        for n in range(kept):
+            assert (await browser.recv()).startswith(f"{n:010}")
+
+
+async def test_pings_of_a_browser_that_reads_nothing_do_not_pile_up():
+    async with listening() as (browser, ear):
+        fill(ear)
+        before = ear.transport.get_write_buffer_size()
+        for _ in range(200):
+            browser.protocol.send_ping(bytes(100))
+            browser.transport.write(b"".join(browser.protocol.data_to_send()))
+        await browser.send("after the pings")
+        await until(lambda: "after the pings" in ear.heard)
+
+        assert ear.transport.get_write_buffer_size() < before + 1000
+
+
+async def test_a_browser_that_never_reads_is_cut_off_when_the_relay_closes(monkeypatch):
+    monkeypatch.setattr("relay.fast_line._CLOSE_S", 0.05)
+    async with listening() as (browser, ear):
+        fill(ear)
+        await ear.line.close(4003, "slow-reader")
+        await until(lambda: ear.transport.get_write_buffer_size() == 0)
+        browser.transport.abort()
+
+
+async def test_a_browser_that_never_reads_is_cut_off_when_it_says_close_itself(monkeypatch):
+    monkeypatch.setattr("relay.fast_line._CLOSE_S", 0.05)
+    async with listening() as (browser, ear):
+        fill(ear)
+        browser.protocol.send_close(1000)
+        browser.transport.write(b"".join(browser.protocol.data_to_send()))
+        assert await ear.gone == 1000
+        await until(lambda: ear.transport.get_write_buffer_size() == 0)
+        browser.transport.abort()
+
+
+async def test_who_is_gone_is_sent_nothing_and_told_of_once():
+    async with listening() as (browser, ear):
+        await browser.close(4321)
+        assert await ear.gone == 4321
+        ear.line.send(Frame(b"late"))
+        assert ear.line.offer(Frame(b"late", binary=True))  # not behind: gone
+        await ear.line.close(1000, "")
+        assert not ear.slow
+
+
+async def test_small_frames_are_not_held_back_by_the_kernel():
+    async with listening() as (_, ear):
+        own = ear.transport.get_extra_info("socket")
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
