@@ -240,6 +240,7 @@ async def test_what_the_emulator_ignores_is_asked_of_the_service(cloud):
     room_id, sender, listener = new_room_id(), cloud.bus(), cloud.bus("relay-d")
     async with listener.listen(room_id) as messages:
         await meet(sender, room_id, messages)
+        await cloud.wire._channels.connected()
         made = await cloud.wire._channels.subscriber.get_subscription(
             subscription=subscription_path(PROJECT, room_id, "relay-d")
         )
