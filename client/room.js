@@ -42,8 +42,8 @@ export class RoomClient {
   #returning = false;
   /** @type {{promise: Promise<import("./types.js").Welcome>, resolve: (welcome: import("./types.js").Welcome) => void, reject: (error: RoomError) => void} | null} */
   #joining = null;
-  /** @type {(() => void)[]} */
-  #onLeft = [];
+  /** @type {{promise: Promise<void>, done: () => void} | null} */
+  #leaving = null;
 
   /** @param {RoomOptions} options */
   constructor({ roomId, getTicket, storage = null, WebSocket = globalThis.WebSocket, clock = systemClock, random = Math.random, wake = pageEvents() }) {
@@ -115,6 +115,7 @@ export class RoomClient {
    * @throws {RoomError} (as a rejection) when refused, `code` being the reason's name, or `left` meanwhile
    */
   join() {
+    if (this.#leaving) return this.#leaving.promise.then(() => this.join());
     if (this.#joining) return this.#joining.promise;
     /** @type {any} */
     const joining = {};
@@ -135,10 +136,12 @@ export class RoomClient {
   /** Give up the seat at once. @returns {Promise<void>} ends when the socket is closed */
   leave() {
     if (!this.#joining) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onLeft.push(resolve);
-      this.#link.leave();
-    });
+    if (this.#leaving) return this.#leaving.promise;
+    let done = () => {};
+    const promise = /** @type {Promise<void>} */ (new Promise((resolve) => { done = resolve; }));
+    this.#leaving = { promise, done };
+    this.#link.leave();
+    return promise;
   }
 
   /**
@@ -263,7 +266,10 @@ export class RoomClient {
     }
     if (state !== previous || reason) this.#emitter.emit("state", { state, previous, reason, retryInMs });
     if (state === "joined" && this.#welcome) joining?.resolve(this.#welcome);
-    if (over) for (const done of this.#onLeft.splice(0)) done();
+    if (over && this.#leaving) {
+      this.#leaving.done();
+      this.#leaving = null;
+    }
   }
 
   /** @param {RoomError} error */

@@ -441,6 +441,21 @@ test("leaving ends even if the relay does not answer, and a lost socket does not
   assert.equal(room.state, "left");
 });
 
+test("joining again while still leaving is a new stay; leaving twice is once", async (t) => {
+  const { room, server } = await arrange(t);
+  const visit = await enter({ room, server });
+  const left = [room.leave(), room.leave()];
+  const joined = room.join();
+  await visit.frame("leave");
+  visit.bye(1000);
+  await Promise.all(left);
+  const next = await server.visit();
+  assert.deepEqual(next.hello, { type: "hello", ticket: "ticket-2" });
+  next.welcome();
+  await joined;
+  assert.deepEqual(visit.unread, []);
+});
+
 test("leaving while a ticket is on its way rejects join, and the ticket is not used", async (t) => {
   let give = () => {};
   const { room, server, clock } = await arrange(t, { getTicket: () => new Promise((resolve) => { give = resolve; }) });
