@@ -1,4 +1,4 @@
-/** Two helpers for the page's elements. */
+/** Helpers for the page's elements. */
 
 /**
  * @template {keyof HTMLElementTagNameMap} T
@@ -28,4 +28,15 @@ export function byId(id) {
   const element = document.getElementById(id);
   if (!element) throw new Error(`index.html has no #${id}`);
   return /** @type {T} */ (element);
+}
+
+/** A drawing of icons.svg; what it means must be said elsewhere. @param {string} name */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `/demo/icons.svg#${name}`);
+  svg.append(use);
+  return svg;
 }

@@ -4,7 +4,7 @@
  * @typedef {import("./rotation.js").Angles} Angles
  * @typedef {{bones: Record<string, Angles>, lift?: number, turn?: number, face?: Record<string, number>}} Act
  *   `lift` in metres, `turn` in radians
- * @typedef {{seconds: number, whole: boolean, icon: string, at: (t: number) => Act}} Emote
+ * @typedef {{seconds: number, whole: boolean, at: (t: number) => Act}} Emote
  *   `whole`: the legs take part, so walking ends it; `t` in seconds
  */
 
@@ -18,7 +18,6 @@ export const EMOTES = {
   wave: {
     seconds: 2.6,
     whole: false,
-    icon: "👋",
     at: (t) => ({
       bones: {
         rightUpperArm: [0, -0.35, -0.75],
@@ -33,7 +32,6 @@ export const EMOTES = {
   nod: {
     seconds: 1.5,
     whole: false,
-    icon: "👍",
     at: (t) => ({
       bones: { head: [0.34 * max(0, sin(t * 8.4)), 0, 0], neck: [0.12 * max(0, sin(t * 8.4)), 0, 0] },
       face: { relaxed: 0.5 },
@@ -42,7 +40,6 @@ export const EMOTES = {
   clap: {
     seconds: 2.6,
     whole: false,
-    icon: "👏",
     at: (t) => {
       const open = 0.16 + 0.22 * abs(sin(t * 10));
       return {
@@ -60,7 +57,6 @@ export const EMOTES = {
   bow: {
     seconds: 2.4,
     whole: true,
-    icon: "🙇",
     at: (t) => {
       const depth = swell(t / 2.4, 0.32);
       return {
@@ -82,7 +78,6 @@ export const EMOTES = {
   dance: {
     seconds: 9.6,
     whole: true,
-    icon: "💃",
     at: (t) => {
       const beat = t * 2 * PI * 1.05;
       const [side, bounce] = [sin(beat / 2), abs(sin(beat / 2 + PI / 2))];
@@ -113,7 +108,6 @@ export const EMOTES = {
   cheer: {
     seconds: 2.2,
     whole: true,
-    icon: "🎉",
     at: (t) => {
       const hop = sin(((t * 2.0) % 1) * PI);
       const fold = 1 - hop;

@@ -126,7 +126,7 @@ function expose() {
   Object.defineProperty(globalThis, "vchat", {
     configurable: true,
     value: {
-      api,
+      api, stage,
       get room() { return view?.room ?? null; },
       get state() { return view?.room.state ?? "idle"; },
       positions: () => view?.positions() ?? {},

@@ -1,4 +1,5 @@
-"""Writes demo/avatars/*.vrm and their list: `python -m demo.make_avatars` from the root; the standard library is enough."""
+"""Writes demo/avatars/*.vrm and their list: `python -m demo.make_avatars` from the root; the
+standard library is enough."""
 
 from __future__ import annotations
 

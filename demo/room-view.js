@@ -4,7 +4,7 @@ import { RoomClient } from "vchat-client";
 import { Chat } from "./chat.js";
 import { Controls } from "./controls.js";
 import { Crowd } from "./crowd.js";
-import { byId, h } from "./dom.js";
+import { byId, h, icon } from "./dom.js";
 import { EMOTES } from "./emotes.js";
 import { onLanguage, t } from "./i18n.js";
 import { copyLink } from "./lobby.js";
@@ -18,7 +18,7 @@ import { toast } from "./toasts.js";
 import { loadPreset } from "./vrm-files.js";
 import { Walker } from "./walker.js";
 
-const MOODS = /** @type {const} */ ({ happy: "😊", relaxed: "😌", surprised: "😮", sad: "😢", angry: "😠" });
+const MOODS = ["happy", "relaxed", "surprised", "sad", "angry"];
 const PLACE = "vchat.place.";
 /** Trying again would end the same way. */
 const FINAL = ["banned", "kicked", "room-ended", "no-such-room", "room-not-found", "invite-required"];
@@ -158,17 +158,17 @@ export class RoomView {
 
   #buttons() {
     const { signal } = this.#off;
-    /** @param {string} id @param {string} group @param {[string, string][]} entries @param {(name: string, button: HTMLButtonElement) => void} act */
-    const row = (id, group, entries, act) => {
-      byId(id).replaceChildren(...entries.map(([name, icon]) => {
+    /** @param {string} id @param {string} group @param {string[]} names @param {(name: string, button: HTMLButtonElement) => void} act */
+    const row = (id, group, names, act) => {
+      byId(id).replaceChildren(...names.map((name) => {
         const button = h("button", { type: "button", class: "quiet round", "data-i18n-aria-label": `${group}.${name}`, "data-i18n-title": `${group}.${name}`,
-          "aria-label": t(`${group}.${name}`), title: t(`${group}.${name}`), "data-testid": `${group}-${name}` }, h("span", { "aria-hidden": "true" }, icon));
+          "aria-label": t(`${group}.${name}`), title: t(`${group}.${name}`), "data-testid": `${group}-${name}` }, icon(name));
         button.addEventListener("click", () => act(name, button));
         return button;
       }));
     };
-    row("emotes", "emote", Object.entries(EMOTES).map(([name, { icon }]) => [name, icon]), (name) => this.#motion.act(name));
-    row("moods", "mood", Object.entries(MOODS), (name, pressed) => {
+    row("emotes", "emote", Object.keys(EMOTES), (name) => this.#motion.act(name));
+    row("moods", "mood", MOODS, (name, pressed) => {
       this.#motion.feel(this.#motion.mood === name ? "" : name);
       for (const button of byId("moods").children) button.setAttribute("aria-pressed", String(button === pressed && this.#motion.mood === name));
     });

@@ -15,9 +15,9 @@ export const OBSTACLES = [
   ...[0.95, 2.2, 4.08, 5.33].map((angle) => ({ x: 6.9 * Math.sin(angle), z: 6.9 * Math.cos(angle), radius: 0.22 })),
 ];
 
-const DAY = { zenith: 0x5aa9e6, horizon: 0xfdeccf, low: 0xf7d9c4, stone: 0xf2e6d8, path: 0xe3cfc0, inlay: 0xd98e73, grass: 0x93c47a, leaf: 0x7fb86a,
+const DAY = { zenith: 0x4f9fe0, middle: 0xa9dbf5, horizon: 0xfff1da, low: 0xf7d9c4, stone: 0xf2e6d8, path: 0xe3cfc0, inlay: 0xd98e73, grass: 0x93c47a, leaf: 0x7fb86a,
   blossom: 0xffb7c8, wood: 0xa3745a, cloud: 0xffffff, rock: 0xb49a8c, lamp: 0xfff1b8 };
-const DUSK = { zenith: 0x1d2450, horizon: 0xd9829a, low: 0x57477e, stone: 0xb9a9b8, path: 0x9d8ba4, inlay: 0xc9787d, grass: 0x5d7f78, leaf: 0x4e7a72,
+const DUSK = { zenith: 0x1d2450, middle: 0x6a4f8f, horizon: 0xe8939a, low: 0x57477e, stone: 0xb9a9b8, path: 0x9d8ba4, inlay: 0xc9787d, grass: 0x5d7f78, leaf: 0x4e7a72,
   blossom: 0xd98aa8, wood: 0x76565c, cloud: 0xb795b5, rock: 0x74637c, lamp: 0xffd98a };
 
 /** @param {boolean} dusk @returns {Group} */
@@ -44,13 +44,15 @@ function solid(shape, material, at, shadow = true) {
 
 /** @param {Colours} c */
 function sky(c) {
-  const ball = new SphereGeometry(90, 24, 24);
+  const ball = new SphereGeometry(90, 24, 48);
   const at = ball.getAttribute("position");
   const colours = new Float32Array(at.count * 3);
-  const [zenith, horizon, low, mix] = [new Color(c.zenith), new Color(c.horizon), new Color(c.low), new Color()];
+  const [zenith, middle, horizon, low, mix] = [c.zenith, c.middle, c.horizon, c.low, 0].map((colour) => new Color(colour));
   for (let i = 0; i < at.count; i++) {
     const height = at.getY(i) / 90;
-    mix.copy(horizon).lerp(height > 0 ? zenith : low, Math.min(1, Math.abs(height) * (height > 0 ? 1.5 : 2.5)) ** 0.75).toArray(colours, i * 3);
+    if (height < 0) mix.copy(horizon).lerp(low, Math.min(1, -height * 2.5));
+    else mix.copy(horizon).lerp(middle, Math.min(1, height * 4)).lerp(zenith, Math.max(0, Math.min(1, height * 1.6 - 0.25)));
+    mix.toArray(colours, i * 3);
   }
   ball.setAttribute("color", new BufferAttribute(colours, 3));
   return new Mesh(ball, new MeshBasicMaterial({ vertexColors: true, side: BackSide, depthWrite: false, fog: false }));

@@ -1,6 +1,6 @@
 /** The canvas: scene, light, camera and the loop, with less detail where the machine is slow. */
 
-import { Color, DirectionalLight, Fog, HemisphereLight, PCFSoftShadowMap, PerspectiveCamera, Scene, Vector3, WebGLRenderer } from "three";
+import { Color, DirectionalLight, Fog, HemisphereLight, PCFShadowMap, PerspectiveCamera, Scene, Vector3, WebGLRenderer } from "three";
 import { approach } from "./rotation.js";
 import { scenery } from "./scenery.js";
 
@@ -10,9 +10,10 @@ const LEVELS = [
   { pixels: 1.25, shadows: true, outlines: true },
   { pixels: 1, shadows: true, outlines: false },
   { pixels: 0.75, shadows: false, outlines: false },
+  { pixels: 0.45, shadows: false, outlines: false },
 ];
 const SLOW_MS = 30;
-const FRAMES = 45;
+const JUDGED_MS = 1_500;
 const LONGEST_STEP_S = 0.1;
 
 export class Stage {
@@ -33,16 +34,19 @@ export class Stage {
 
   /** @param {HTMLCanvasElement} canvas @param {{dusk: boolean, steady?: boolean}} options `steady`: never lower the quality */
   constructor(canvas, { dusk, steady = false }) {
-    this.#renderer = new WebGLRenderer({ canvas, antialias: true, powerPreference: "low-power" });
+    // Without a graphics processor the browser refuses this, and every pixel costs.
+    const fast = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true }) !== null;
+    this.#renderer = new WebGLRenderer({ canvas, antialias: fast || steady });
+    if (!fast && !steady) this.#level = LEVELS.length - 1;
     this.#renderer.shadowMap.enabled = true;
-    this.#renderer.shadowMap.type = PCFSoftShadowMap;
+    this.#renderer.shadowMap.type = PCFShadowMap;
     this.steady = steady;
     this.scene.background = new Color(dusk ? 0x1d2450 : 0xbfe0f5);
     this.scene.fog = new Fog(dusk ? 0x8a6590 : 0xf6e6d6, 30, 110);
     this.scene.add(scenery(dusk), new HemisphereLight(dusk ? 0xc3b4ff : 0xffffff, dusk ? 0x7a5a78 : 0xe6cdb8, dusk ? 1.5 : 1.75));
     if (dusk) this.#sun.color.set(0xffc9ae);
     this.#sun.position.set(3.2, 8, 5);
-    this.#sun.castShadow = true;
+    this.#sun.castShadow = LEVELS[this.#level].shadows;
     this.#sun.shadow.mapSize.set(1024, 1024);
     Object.assign(this.#sun.shadow.camera, { left: -9, right: 9, top: 9, bottom: -9, near: 1, far: 22 });
     this.#sun.shadow.normalBias = 0.03;
@@ -140,12 +144,13 @@ export class Stage {
 
   /** Go down a level after a slow while; going up again would make it flicker between two. @param {number} passed */
   #judge(passed) {
-    if (this.steady || passed > 500) return;
+    if (this.steady || this.#level === LEVELS.length - 1 || passed > 2_000) return;
     this.#frameMs += passed;
-    if (++this.#frames < FRAMES) return;
+    this.#frames++;
+    if (this.#frameMs < JUDGED_MS) return;
     const mean = this.#frameMs / this.#frames;
     [this.#frameMs, this.#frames] = [0, 0];
-    if (mean < SLOW_MS || this.#level === LEVELS.length - 1) return;
+    if (mean < SLOW_MS) return;
     this.#level++;
     this.#sun.castShadow = LEVELS[this.#level].shadows;
     this.#resize();

@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from demo.tailor.shapes import UP, Mesh, Point, Station, Weights, blend, rounded, smooth
 
-# A band of a limb: from and to (0 at the body, 1 at the wrist or ankle), swatch, metres added to the radius.
+# A band of a limb: from and to (0 at the body, 1 at the wrist or ankle), swatch, and metres added
+# to the radius.
 Band = tuple[float, float, str, float]
 
 _ARM = ((0.05, 0.024), (0.1, 0.0405), (0.16, 0.041), (0.25, 0.036), (0.31, 0.0345),
         (0.40, 0.03), (0.455, 0.0245))  # fmt: skip
 _LEG = ((0.70, 0.072), (0.63, 0.07), (0.54, 0.062), (0.45, 0.052), (0.375, 0.047), (0.29, 0.046),
         (0.2, 0.042), (0.09, 0.034))  # fmt: skip
-_TORSO = ((0.645, 0.094, 0.078), (0.70, 0.116, 0.09), (0.77, 0.106, 0.082), (0.84, 0.095, 0.074),
-          (0.92, 0.102, 0.078), (0.99, 0.11, 0.078), (1.045, 0.092, 0.066), (1.08, 0.05, 0.046))  # fmt: skip
+_TORSO = ((0.645, 0.094, 0.078), (0.70, 0.116, 0.09), (0.77, 0.106, 0.082),
+          (0.84, 0.095, 0.074), (0.92, 0.102, 0.078), (0.99, 0.11, 0.078),
+          (1.045, 0.092, 0.066), (1.08, 0.05, 0.046))  # fmt: skip
 _SPINE: tuple[tuple[float, Weights], ...] = (
     (0.70, {"hips": 1.0}),
     (0.81, {"spine": 1.0}),
@@ -27,7 +30,7 @@ _SPINE: tuple[tuple[float, Weights], ...] = (
 
 def spine(y: float) -> Weights:
     """The bones that carry a torso vertex at height `y`."""
-    for (low, a), (high, b) in zip(_SPINE, _SPINE[1:], strict=False):
+    for (low, a), (high, b) in pairwise(_SPINE):
         if y <= high:
             return blend(a, b, max(0.0, (y - low) / (high - low)))
     return _SPINE[-1][1]
@@ -186,7 +189,7 @@ def skirt(mesh: Mesh, cut: Skirt, swatch: str, trim: str | None = None) -> None:
 def _at(x: float, joints: Sequence[tuple[float, Weights]]) -> Weights:
     if x <= joints[0][0]:
         return joints[0][1]
-    for (low, a), (high, b) in zip(joints, joints[1:], strict=False):
+    for (low, a), (high, b) in pairwise(joints):
         if x <= high:
             return blend(a, b, (x - low) / (high - low))
     return joints[-1][1]

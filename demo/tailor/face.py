@@ -1,4 +1,5 @@
-"""The face as a drawing: one state per expression, laid on the head; a morph is the way from one state to another."""
+"""The face as a drawing: one state per expression, laid on the head; a morph is the way from one
+state to another."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _COLUMNS = 12
 
 @dataclass(frozen=True)
 class Face:
-    """`open` 1 is the eye at rest, 0 shut; `arc` bends the shut lid (1 laughs); `slant` lowers the inner
+    """`open` 1 is the eye at rest, 0 shut; `arc` bends the shut lid (1 laughs); `slant` lowers
+    the inner
     (angry, 1) or outer (sad, -1) lid; mouth sizes in metres."""
 
     open_left: float = 1.0
@@ -128,13 +130,13 @@ def _eye(mesh: Mesh, head: Head, face: Face, side: int) -> None:
 
     def lid(u: float) -> float:
         # u = 1 is the outer corner on both sides.
-        bow = max(0.0, 1 - abs(u) ** 2.6) ** 0.6
+        bow = math.pow(max(0.0, 1 - abs(u) ** 2.6), 0.6)
         slant = min(0.0, 0.016 * face.slant * u)
         top = EYE_Y + 0.04 * bow + slant + 0.003 * u
         return shut(u) + (top - shut(u)) * opened
 
     def rim(u: float) -> float:
-        bow = max(0.0, 1 - abs(u) ** 2.4) ** 0.6
+        bow = math.pow(max(0.0, 1 - abs(u) ** 2.4), 0.6)
         low = EYE_Y - 0.036 * bow + 0.003 * u
         return shut(u) + (low - shut(u)) * opened
 

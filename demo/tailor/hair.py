@@ -8,7 +8,18 @@ from dataclasses import dataclass
 
 from demo.tailor.head import CENTRE, HALF, Head
 from demo.tailor.shapes import (
-    UP, Mesh, Point, Station, Weights, add, blend, mirrored, rounded, scale, smooth, sub,
+    UP,
+    Mesh,
+    Point,
+    Station,
+    Weights,
+    add,
+    blend,
+    mirrored,
+    rounded,
+    scale,
+    smooth,
+    sub,
 )  # fmt: skip
 
 HEAD: Weights = {"head": 1.0}
@@ -61,7 +72,11 @@ def hairline(front: float, side: float, back: float) -> Callable[[float], float]
 
     def line(azimuth: float) -> float:
         c = math.cos(azimuth)
-        return side + (front - side) * max(0.0, c) ** 0.8 + (back - side) * max(0.0, -c) ** 0.6
+        return (
+            side
+            + (front - side) * math.pow(max(0.0, c), 0.8)
+            + (back - side) * math.pow(max(0.0, -c), 0.6)
+        )
 
     return line
 
@@ -98,7 +113,8 @@ def bangs(
     tips: Sequence[tuple[float, float, float]],
     top: float = 1.425,
 ) -> None:
-    """Locks down the forehead; each of `tips` is (azimuth at the root, azimuth at the tip, height of the tip)."""
+    """Locks down the forehead; each of `tips` is (azimuth at the root, azimuth at the tip,
+    height of the tip)."""
     for root, tip, low in tips:
         path = []
         for i in range(6):
@@ -201,7 +217,8 @@ def bow(mesh: Mesh, at: Point, size: float, swatch: str, knot: str, bones: Weigh
         stations = [
             Station(add(at, (sign * size * x, size * y, 0)), size * w, size * d, bones)
             for x, y, w, d in (
-                (0.1, 0, 0.16, 0.14), (0.5, 0.08, 0.4, 0.2), (0.95, 0.14, 0.52, 0.2), (1.15, 0.15, 0.36, 0.08),
+                (0.1, 0, 0.16, 0.14), (0.5, 0.08, 0.4, 0.2), (0.95, 0.14, 0.52, 0.2),
+                (1.15, 0.15, 0.36, 0.08),
             )
         ]  # fmt: skip
         mesh.tube(rounded(smooth(stations, 2)), swatch, segments=10)

@@ -22,7 +22,8 @@ class Head:
     face: float = 0.001  # how far before the skull the face is drawn
 
     def ring(self, y: float, off: float = 0.0) -> tuple[float, float, float]:
-        """Half width, half depth and z of the middle of the section at height `y`, `off` metres outside."""
+        """Half width, half depth and z of the middle of the section at height `y`, `off` metres
+        outside."""
         t = max(-0.9999, min(0.9999, (y - CENTRE) / (HALF + off)))
         r = (1 - abs(t) ** self.square) ** (1 / self.square)
         low = max(0.0, -t)

@@ -1,4 +1,5 @@
-"""The wardrobe: six people to be, each put together from the body, the face, the hair and a palette."""
+"""The wardrobe: six people to be, each put together from the body, the face, the hair and a
+palette."""
 
 from __future__ import annotations
 
@@ -10,13 +11,17 @@ from demo.tailor import body, hair
 from demo.tailor.face import draw
 from demo.tailor.hair import HEAD, Chain
 from demo.tailor.head import Head
-from demo.tailor.shapes import UP, Mesh, Station, rounded, smooth
+from demo.tailor.shapes import UP, Mesh, Station, rounded
 from demo.tailor.vrm import Figure
 
 _FACE = {
-    "eye": (0xFFFFFF, 0xE9E6F2), "glint": (0xFFFFFF, 0xFFFFFF), "pupil": (0x2A1E33, 0x2A1E33),
-    "lash": (0x3A2633, 0x3A2633), "mouth": (0x8E3A44, 0x8E3A44), "tongue": (0xE8808A, 0xE8808A),
-}  # fmt: skip
+    "eye": (0xFFFFFF, 0xE9E6F2),
+    "glint": (0xFFFFFF, 0xFFFFFF),
+    "pupil": (0x2A1E33, 0x2A1E33),
+    "lash": (0x3A2633, 0x3A2633),
+    "mouth": (0x8E3A44, 0x8E3A44),
+    "tongue": (0xE8808A, 0xE8808A),
+}
 
 
 @dataclass
@@ -42,7 +47,8 @@ class _Look:
 
 
 def _shade(colour: int) -> int:
-    """The same colour in shadow: darker, a little towards violet, so that shadows never look dirty."""
+    """The same colour in shadow: darker, a little towards violet, so that shadows never look
+    dirty."""
     r, g, b = colour.to_bytes(3, "big")
     return int.from_bytes(bytes((round(r * 0.83), round(g * 0.73), round(b * 0.83))), "big")
 
@@ -52,11 +58,23 @@ _SKIN = {"skin": 0xFFE3D1, "blush": 0xFFBFB3}
 
 def hana() -> Figure:
     """Pink twin tails and a sailor dress."""
-    look = _Look("Hana", {
-        **_SKIN, "hair": 0xFF9FB8, "brow": 0xC9617F, "iris": 0x4FC3C9, "irisDark": 0x22718C,
-        "dress": 0x35477D, "collar": 0xFFFFFF, "ribbon": 0xF0506E, "sock": 0xFFFFFF,
-        "shoe": 0x7A3B43, "sole": 0xF3E7DE, "tie": 0x35477D,
-    })  # fmt: skip
+    look = _Look(
+        "Hana",
+        {
+            **_SKIN,
+            "hair": 0xFF9FB8,
+            "brow": 0xC9617F,
+            "iris": 0x4FC3C9,
+            "irisDark": 0x22718C,
+            "dress": 0x35477D,
+            "collar": 0xFFFFFF,
+            "ribbon": 0xF0506E,
+            "sock": 0xFFFFFF,
+            "shoe": 0x7A3B43,
+            "sole": 0xF3E7DE,
+            "tie": 0x35477D,
+        },
+    )
     m, head = look.body, look.head
     _base(look)
     body.torso(m, [(0.66, 1.06, "dress", 0.012), (0.985, 1.085, "collar", 0.018)])
@@ -67,15 +85,36 @@ def hana() -> Figure:
     body.legs(m, [(0, 0.62, "skin", 0), (0.55, 1, "sock", 0.004)], "shoe", "sole")
     hair.bow(m, (0, 1.0, 0.098), 0.052, "ribbon", "ribbon", {"upperChest": 1.0})
     hair.cap(m, head, "hair", hair.hairline(1.37, 1.24, 1.14))
-    hair.bangs(m, head, "hair", [
-        (-0.75, -1.0, 1.255), (-0.38, -0.55, 1.285), (-0.05, -0.12, 1.275), (0.28, 0.42, 1.29), (0.72, 0.98, 1.25),
-    ])  # fmt: skip
+    hair.bangs(
+        m,
+        head,
+        "hair",
+        [
+            (-0.75, -1.0, 1.255),
+            (-0.38, -0.55, 1.285),
+            (-0.05, -0.12, 1.275),
+            (0.28, 0.42, 1.29),
+            (0.72, 0.98, 1.25),
+        ],
+    )
     hair.curtain(m, head, "hair", [-1.25, 1.25], 1.1, width=0.032)
-    for chain in hair.both(Chain(
-        "Twin", "head",
-        ((0.13, 1.39, -0.05), (0.215, 1.37, -0.07), (0.262, 1.24, -0.075), (0.272, 1.08, -0.07),
-         (0.262, 0.92, -0.06), (0.23, 0.79, -0.045)), stiffness=0.75, gravity=0.25, radius=0.03,
-    )):  # fmt: skip
+    for chain in hair.both(
+        Chain(
+            "Twin",
+            "head",
+            (
+                (0.13, 1.39, -0.05),
+                (0.215, 1.37, -0.07),
+                (0.262, 1.24, -0.075),
+                (0.272, 1.08, -0.07),
+                (0.262, 0.92, -0.06),
+                (0.23, 0.79, -0.045),
+            ),
+            stiffness=0.75,
+            gravity=0.25,
+            radius=0.03,
+        )
+    ):
         look.chains.append(chain)
         hair.swinging(m, chain, (0.022, 0.055, 0.066, 0.058, 0.04, 0.004), "hair")
         x = chain.points[0][0]
@@ -85,11 +124,25 @@ def hana() -> Figure:
 
 def sora() -> Figure:
     """Tousled blue hair, a yellow hoodie, shorts and trainers."""
-    look = _Look("Sora", {
-        "skin": 0xFBD9BF, "blush": 0xF8B5A0, "hair": 0x3E6FB5, "brow": 0x274A80, "iris": 0xF2A93B,
-        "irisDark": 0x9A5A1C, "hoodie": 0xFFCB4D, "inside": 0xE8A93A, "string": 0xFFFFFF,
-        "shorts": 0x3C4257, "sock": 0xFFFFFF, "shoe": 0xE4574F, "sole": 0xFFFFFF,
-    }, outline=0x2F3350)  # fmt: skip
+    look = _Look(
+        "Sora",
+        {
+            "skin": 0xFBD9BF,
+            "blush": 0xF8B5A0,
+            "hair": 0x3E6FB5,
+            "brow": 0x274A80,
+            "iris": 0xF2A93B,
+            "irisDark": 0x9A5A1C,
+            "hoodie": 0xFFCB4D,
+            "inside": 0xE8A93A,
+            "string": 0xFFFFFF,
+            "shorts": 0x3C4257,
+            "sock": 0xFFFFFF,
+            "shoe": 0xE4574F,
+            "sole": 0xFFFFFF,
+        },
+        outline=0x2F3350,
+    )
     m, head = look.body, look.head
     _base(look)
     body.torso(
@@ -102,8 +155,15 @@ def sora() -> Figure:
     )
     _hood_ring(m, "hoodie")
     for sign in (1, -1):
-        hair.lock(m, [(sign * 0.03, 1.04, 0.1), (sign * 0.032, 0.99, 0.112), (sign * 0.033, 0.93, 0.114)],
-                  "string", 0.006, depth=1, taper=(1, 1, 1, 1), segments=6)  # fmt: skip
+        hair.lock(
+            m,
+            [(sign * 0.03, 1.04, 0.1), (sign * 0.032, 0.99, 0.112), (sign * 0.033, 0.93, 0.114)],
+            "string",
+            0.006,
+            depth=1,
+            taper=(1, 1, 1, 1),
+            segments=6,
+        )
     _carry(m, "upperChest", last=2 * 42)
     body.arms(m, [(0, 0.93, "hoodie", 0.014), (0.86, 0.97, "inside", 0.012)], "skin", 1.05)
     body.legs(
@@ -113,13 +173,33 @@ def sora() -> Figure:
         "sole",
     )
     hair.cap(m, head, "hair", hair.hairline(1.36, 1.25, 1.15), 0.02)
-    hair.bangs(m, head, "hair", [
-        (-0.55, -1.05, 1.24), (-0.2, -0.72, 1.265), (0.1, -0.32, 1.27), (0.35, 0.12, 1.285), (0.6, 0.55, 1.27),
-        (0.8, 1.0, 1.235),
-    ])  # fmt: skip
-    for az, y, lift in ((0.3, 1.43, 0.06), (-0.5, 1.42, 0.05), (1.3, 1.39, 0.05), (-1.4, 1.38, 0.05),
-                        (2.2, 1.36, 0.05), (-2.2, 1.37, 0.05), (2.9, 1.41, 0.055), (-2.9, 1.3, 0.04),
-                        (2.4, 1.27, 0.03), (-2.4, 1.26, 0.03), (1.7, 1.29, 0.02), (-1.7, 1.29, 0.02)):  # fmt: skip
+    hair.bangs(
+        m,
+        head,
+        "hair",
+        [
+            (-0.55, -1.05, 1.24),
+            (-0.2, -0.72, 1.265),
+            (0.1, -0.32, 1.27),
+            (0.35, 0.12, 1.285),
+            (0.6, 0.55, 1.27),
+            (0.8, 1.0, 1.235),
+        ],
+    )
+    for az, y, lift in (
+        (0.3, 1.43, 0.06),
+        (-0.5, 1.42, 0.05),
+        (1.3, 1.39, 0.05),
+        (-1.4, 1.38, 0.05),
+        (2.2, 1.36, 0.05),
+        (-2.2, 1.37, 0.05),
+        (2.9, 1.41, 0.055),
+        (-2.9, 1.3, 0.04),
+        (2.4, 1.27, 0.03),
+        (-2.4, 1.26, 0.03),
+        (1.7, 1.29, 0.02),
+        (-1.7, 1.29, 0.02),
+    ):
         root, mid, tip = (
             head.around(az, y - d, o)
             for d, o in ((-0.01, 0.0), (0.01, 0.035), (0.055, 0.06 + lift * 0.4))
@@ -139,15 +219,36 @@ def sora() -> Figure:
 
 def mikan() -> Figure:
     """An orange cat: bobbed hair, ears, a tail, and green dungarees over a striped shirt."""
-    look = _Look("Mikan", {
-        **_SKIN, "hair": 0xF59B4C, "brow": 0xA85E22, "iris": 0x6FBF4F, "irisDark": 0x2F7040,
-        "earInside": 0xFFC9C0, "cream": 0xFFF6E6, "shirt": 0xFFF1DC, "stripe": 0xF08A6B,
-        "denim": 0x4F9D8B, "button": 0xFFD45E, "shoe": 0x8C5A3C, "sole": 0xF7E8CF,
-    }, outline=0x57321F)  # fmt: skip
+    look = _Look(
+        "Mikan",
+        {
+            **_SKIN,
+            "hair": 0xF59B4C,
+            "brow": 0xA85E22,
+            "iris": 0x6FBF4F,
+            "irisDark": 0x2F7040,
+            "earInside": 0xFFC9C0,
+            "cream": 0xFFF6E6,
+            "shirt": 0xFFF1DC,
+            "stripe": 0xF08A6B,
+            "denim": 0x4F9D8B,
+            "button": 0xFFD45E,
+            "shoe": 0x8C5A3C,
+            "sole": 0xF7E8CF,
+        },
+        outline=0x57321F,
+    )
     m, head = look.body, look.head
     _base(look, ears=False)
-    body.torso(m, [(0.66, 1.06, "shirt", 0.008), (0.66, 0.90, "denim", 0.018),
-                   (0.945, 0.965, "stripe", 0.0105), (1.0, 1.02, "stripe", 0.0105)])  # fmt: skip
+    body.torso(
+        m,
+        [
+            (0.66, 1.06, "shirt", 0.008),
+            (0.66, 0.90, "denim", 0.018),
+            (0.945, 0.965, "stripe", 0.0105),
+            (1.0, 1.02, "stripe", 0.0105),
+        ],
+    )
     _bib(m, "denim", "button")
     body.arms(
         m, [(0, 0.55, "shirt", 0.012), (0.5, 0.58, "stripe", 0.013), (0.5, 1, "skin", 0)], "skin"
@@ -159,15 +260,44 @@ def mikan() -> Figure:
         "sole",
     )
     hair.cap(m, head, "hair", hair.hairline(1.37, 1.22, 1.13), 0.02)
-    hair.bangs(m, head, "hair", [
-        (-0.8, -0.95, 1.25), (-0.45, -0.52, 1.28), (-0.12, -0.14, 1.288), (0.2, 0.24, 1.284), (0.5, 0.58, 1.28),
-        (0.85, 0.98, 1.25),
-    ])  # fmt: skip
-    hair.curtain(m, head, "hair", [1.2, 1.55, 1.95, 2.4, 2.85, -2.85, -2.4, -1.95, -1.55, -1.2], 1.1,
-                 width=0.056, flare=0.25)  # fmt: skip
+    hair.bangs(
+        m,
+        head,
+        "hair",
+        [
+            (-0.8, -0.95, 1.25),
+            (-0.45, -0.52, 1.28),
+            (-0.12, -0.14, 1.288),
+            (0.2, 0.24, 1.284),
+            (0.5, 0.58, 1.28),
+            (0.85, 0.98, 1.25),
+        ],
+    )
+    hair.curtain(
+        m,
+        head,
+        "hair",
+        [1.2, 1.55, 1.95, 2.4, 2.85, -2.85, -2.4, -1.95, -1.55, -1.2],
+        1.1,
+        width=0.056,
+        flare=0.25,
+    )
     hair.pointed_ears(m, "hair", "earInside", 0.13)
-    tail = Chain("tail", "hips", ((0, 0.72, -0.09), (0, 0.68, -0.19), (0.01, 0.72, -0.29), (0.02, 0.83, -0.34),
-                                  (0.02, 0.94, -0.32), (0.01, 1.01, -0.27)), stiffness=1.6, gravity=0, drag=0.3)  # fmt: skip
+    tail = Chain(
+        "tail",
+        "hips",
+        (
+            (0, 0.72, -0.09),
+            (0, 0.68, -0.19),
+            (0.01, 0.72, -0.29),
+            (0.02, 0.83, -0.34),
+            (0.02, 0.94, -0.32),
+            (0.01, 1.01, -0.27),
+        ),
+        stiffness=1.6,
+        gravity=0,
+        drag=0.3,
+    )
     look.chains.append(tail)
     hair.swinging(m, tail, (0.02, 0.029, 0.033, 0.035, 0.036, 0.008), "hair", tip="cream")
     return look.finish()
@@ -175,11 +305,25 @@ def mikan() -> Figure:
 
 def luna() -> Figure:
     """A small witch: pointed hat, long lilac hair, a dark dress, striped stockings."""
-    look = _Look("Luna", {
-        "skin": 0xFBE6E4, "blush": 0xF3BBC8, "hair": 0xB59BE8, "brow": 0x7458B0, "iris": 0xE65A9C,
-        "irisDark": 0x7C2A78, "dress": 0x3B2F5E, "trim": 0xF2C14E, "stocking": 0xF4EFFB,
-        "stripe": 0x6B4FA3, "hat": 0x3B2F5E, "shoe": 0x2C2340, "sole": 0x8D79B8,
-    }, outline=0x2A1E44)  # fmt: skip
+    look = _Look(
+        "Luna",
+        {
+            "skin": 0xFBE6E4,
+            "blush": 0xF3BBC8,
+            "hair": 0xB59BE8,
+            "brow": 0x7458B0,
+            "iris": 0xE65A9C,
+            "irisDark": 0x7C2A78,
+            "dress": 0x3B2F5E,
+            "trim": 0xF2C14E,
+            "stocking": 0xF4EFFB,
+            "stripe": 0x6B4FA3,
+            "hat": 0x3B2F5E,
+            "shoe": 0x2C2340,
+            "sole": 0x8D79B8,
+        },
+        outline=0x2A1E44,
+    )
     m, head = look.body, look.head
     _base(look)
     body.torso(
@@ -188,8 +332,10 @@ def luna() -> Figure:
     body.skirt(m, body.Skirt(0.81, 0.40, 0.13), "dress", "trim")
     body.arms(m, [(0, 1.0, "dress", 0.01)], "skin")
     for side, sign in (("left", 1), ("right", -1)):
-        cuff = [Station((sign * x, 1.035, 0), r, r, {side + "LowerArm": 1.0})
-                for x, r in ((0.33, 0.042), (0.4, 0.056), (0.452, 0.07), (0.455, 0.05))]  # fmt: skip
+        cuff = [
+            Station((sign * x, 1.035, 0), r, r, {side + "LowerArm": 1.0})
+            for x, r in ((0.33, 0.042), (0.4, 0.056), (0.452, 0.07), (0.455, 0.05))
+        ]
         m.tube(cuff, "dress", segments=14)
         m.tube(
             [
@@ -203,12 +349,31 @@ def luna() -> Figure:
     bands += [(t, t + 0.07, "stripe", 0.005) for t in (0.36, 0.5, 0.64, 0.78)]
     body.legs(m, bands, "shoe", "sole")
     hair.cap(m, head, "hair", hair.hairline(1.37, 1.22, 1.13))
-    hair.bangs(m, head, "hair", [
-        (-0.8, -1.0, 1.24), (-0.5, -0.6, 1.272), (-0.17, -0.2, 1.28), (0.17, 0.2, 1.28), (0.5, 0.6, 1.272), (0.8, 1.0, 1.24),
-    ], 1.385)  # fmt: skip
-    chains = [Chain(f"back{i}", "head", tuple(
-        (x * (1 + 0.05 * k), 1.22 - 0.15 * k, z - 0.014 * k) for k in range(4)), stiffness=1.1, gravity=0.25, radius=0.03)
-        for i, (x, z) in enumerate(((0.14, -0.05), (0.07, -0.14), (-0.07, -0.14), (-0.14, -0.05)))]  # fmt: skip
+    hair.bangs(
+        m,
+        head,
+        "hair",
+        [
+            (-0.8, -1.0, 1.24),
+            (-0.5, -0.6, 1.272),
+            (-0.17, -0.2, 1.28),
+            (0.17, 0.2, 1.28),
+            (0.5, 0.6, 1.272),
+            (0.8, 1.0, 1.24),
+        ],
+        1.385,
+    )
+    chains = [
+        Chain(
+            f"back{i}",
+            "head",
+            tuple((x * (1 + 0.05 * k), 1.22 - 0.15 * k, z - 0.014 * k) for k in range(4)),
+            stiffness=1.1,
+            gravity=0.25,
+            radius=0.03,
+        )
+        for i, (x, z) in enumerate(((0.14, -0.05), (0.07, -0.14), (-0.07, -0.14), (-0.14, -0.05)))
+    ]
     look.chains += chains
     hair.curtain(
         m,
@@ -221,8 +386,18 @@ def luna() -> Figure:
         flare=0.3,
     )
     hair.curtain(m, head, "hair", [-1.2, 1.2], 1.06, width=0.036)
-    hat = [(1.362, 0.262, -0.01), (1.368, 0.275, -0.01), (1.376, 0.262, -0.01), (1.392, 0.18, -0.01), (1.41, 0.166, -0.01), (1.47, 0.125, -0.014),
-           (1.55, 0.08, -0.03), (1.62, 0.046, -0.055), (1.67, 0.022, -0.095), (1.69, 0.004, -0.13)]  # fmt: skip
+    hat = [
+        (1.362, 0.262, -0.01),
+        (1.368, 0.275, -0.01),
+        (1.376, 0.262, -0.01),
+        (1.392, 0.18, -0.01),
+        (1.41, 0.166, -0.01),
+        (1.47, 0.125, -0.014),
+        (1.55, 0.08, -0.03),
+        (1.62, 0.046, -0.055),
+        (1.67, 0.022, -0.095),
+        (1.69, 0.004, -0.13),
+    ]
     m.tube([Station((0, y, z), r, r * 0.97, HEAD) for y, r, z in hat], "hat", segments=24)
     m.tube(
         [Station((0, y, -0.012), r, r * 0.97, HEAD) for y, r in ((1.396, 0.18), (1.436, 0.155))],
@@ -236,19 +411,45 @@ def luna() -> Figure:
 def bolt() -> Figure:
     """A round-cornered robot with a screen for a face."""
     cyan = 0x6FF3F0
-    look = _Look("Bolt", {
-        "shell": 0xF3F5F8, "screen": 0x1D2A3F, "dark": 0x55617A, "accent": 0xFF8A3D, "glow": cyan,
-        "iris": cyan, "irisDark": cyan, "pupil": cyan, "lash": cyan, "brow": cyan, "mouth": cyan,
-        "tongue": 0x1D2A3F, "eye": 0x1D2A3F, "blush": 0x2F6E88, "sole": 0x3A4459,
-    }, outline=0x27324A, head=Head(square=3.2, jaw=0.0, width=0.172, depth=0.142, face=0.005))  # fmt: skip
+    look = _Look(
+        "Bolt",
+        {
+            "shell": 0xF3F5F8,
+            "screen": 0x1D2A3F,
+            "dark": 0x55617A,
+            "accent": 0xFF8A3D,
+            "glow": cyan,
+            "iris": cyan,
+            "irisDark": cyan,
+            "pupil": cyan,
+            "lash": cyan,
+            "brow": cyan,
+            "mouth": cyan,
+            "tongue": 0x1D2A3F,
+            "eye": 0x1D2A3F,
+            "blush": 0x2F6E88,
+            "sole": 0x3A4459,
+        },
+        outline=0x27324A,
+        head=Head(square=3.2, jaw=0.0, width=0.172, depth=0.142, face=0.005),
+    )
     m, head = look.body, look.head
     head.skull(m, "shell")
     body.neck(m, "dark")
     _screen(m, head, "screen")
     for sign in (1, -1):
         for x, r, swatch in ((0.17, 0.052, "dark"), (0.186, 0.04, "accent")):
-            m.tube(rounded([Station((sign * (x - 0.012), 1.262, 0.012), r, r, HEAD),
-                            Station((sign * (x + 0.012), 1.262, 0.012), r, r, HEAD)]), swatch, segments=16, hint=UP)  # fmt: skip
+            m.tube(
+                rounded(
+                    [
+                        Station((sign * (x - 0.012), 1.262, 0.012), r, r, HEAD),
+                        Station((sign * (x + 0.012), 1.262, 0.012), r, r, HEAD),
+                    ]
+                ),
+                swatch,
+                segments=16,
+                hint=UP,
+            )
     antenna = Chain(
         "antenna",
         "head",
@@ -290,10 +491,22 @@ def bolt() -> Figure:
 
 def momo() -> Figure:
     """A bunny suit: a soft hood with long ears and a round tail."""
-    look = _Look("Momo", {
-        **_SKIN, "hair": 0x8A5A44, "brow": 0x6B4232, "iris": 0xA86B4C, "irisDark": 0x5A3222,
-        "fur": 0xFFF4F2, "inside": 0xFFBCC8, "belly": 0xFFE3E6, "sole": 0xFFBCC8, "scarf": 0x7FC8E8,
-    }, outline=0x6B4450)  # fmt: skip
+    look = _Look(
+        "Momo",
+        {
+            **_SKIN,
+            "hair": 0x8A5A44,
+            "brow": 0x6B4232,
+            "iris": 0xA86B4C,
+            "irisDark": 0x5A3222,
+            "fur": 0xFFF4F2,
+            "inside": 0xFFBCC8,
+            "belly": 0xFFE3E6,
+            "sole": 0xFFBCC8,
+            "scarf": 0x7FC8E8,
+        },
+        outline=0x6B4450,
+    )
     m, head = look.body, look.head
     _base(look, ears=False)
     body.torso(m, [(0.64, 1.08, "fur", 0.018)], plump=0.034)
@@ -315,10 +528,23 @@ def momo() -> Figure:
 
     hair.cap(m, head, "fur", opening, 0.034)
     _hood_edge(m, head, "inside")
-    for chain in hair.both(Chain(
-        "Ear", "head", ((0.065, 1.45, -0.01), (0.085, 1.53, -0.015), (0.105, 1.62, -0.02), (0.135, 1.70, -0.02), (0.175, 1.75, -0.01)),
-        stiffness=1.8, gravity=0.05, drag=0.3, radius=0.03,
-    )):  # fmt: skip
+    for chain in hair.both(
+        Chain(
+            "Ear",
+            "head",
+            (
+                (0.065, 1.45, -0.01),
+                (0.085, 1.53, -0.015),
+                (0.105, 1.62, -0.02),
+                (0.135, 1.70, -0.02),
+                (0.175, 1.75, -0.01),
+            ),
+            stiffness=1.8,
+            gravity=0.05,
+            drag=0.3,
+            radius=0.03,
+        )
+    ):
         look.chains.append(chain)
         hair.lock(
             m,
@@ -376,8 +602,15 @@ def _carry(mesh: Mesh, bone: str, last: int) -> None:
 
 def _bib(mesh: Mesh, cloth: str, button: str) -> None:
     for sign, top in ((1, 1.055), (-1, 1.055)):
-        strap = [(sign * 0.056, 0.93, 0.09), (sign * 0.06, 0.99, 0.094), (sign * 0.062, 1.045, 0.074),
-                 (sign * 0.062, top + 0.02, 0.02), (sign * 0.06, 1.05, -0.05), (sign * 0.045, 0.95, -0.095), (sign * 0.04, 0.87, -0.1)]  # fmt: skip
+        strap = [
+            (sign * 0.056, 0.93, 0.09),
+            (sign * 0.06, 0.99, 0.094),
+            (sign * 0.062, 1.045, 0.074),
+            (sign * 0.062, top + 0.02, 0.02),
+            (sign * 0.06, 1.05, -0.05),
+            (sign * 0.045, 0.95, -0.095),
+            (sign * 0.04, 0.87, -0.1),
+        ]
         start = len(mesh.bones)
         hair.lock(mesh, strap, cloth, 0.019, depth=0.45, taper=(1, 1, 1, 1))
         mesh.ball(
@@ -397,10 +630,14 @@ def _screen(mesh: Mesh, head: Head, swatch: str) -> None:
     for j in range(9):
         v = -1 + 2 * j / 8
         reach = 0.128 * (1 - abs(v) ** 5) ** 0.3 if abs(v) < 1 else 0.07
-        rows.append([
-            mesh.vertex(head.front(reach * (-1 + 2 * i / 12), 1.228 + 0.093 * v, -0.0015), swatch, HEAD)
-            for i in range(13)
-        ])  # fmt: skip
+        rows.append(
+            [
+                mesh.vertex(
+                    head.front(reach * (-1 + 2 * i / 12), 1.228 + 0.093 * v, -0.0015), swatch, HEAD
+                )
+                for i in range(13)
+            ]
+        )
     mesh.grid(rows)
 
 
@@ -410,11 +647,16 @@ def _hood_edge(mesh: Mesh, head: Head, swatch: str) -> None:
     for i in range(33):
         a = 2 * math.pi * i / 32
         x, y = 0.146 * math.sin(a), 1.24 + 0.142 * math.cos(a)
-        fx, fy, fz = head.front(max(-0.13, min(0.13, x)), max(1.13, y), 0.0)
+        _, _, fz = head.front(max(-0.13, min(0.13, x)), max(1.13, y), 0.0)
         path.append(Station((x, y, fz + 0.008), 0.013, 0.013, HEAD))
     mesh.tube(path, swatch, segments=7)
 
 
 LOOKS: dict[str, Callable[[], Figure]] = {
-    "hana": hana, "sora": sora, "mikan": mikan, "luna": luna, "bolt": bolt, "momo": momo,
-}  # fmt: skip
+    "hana": hana,
+    "sora": sora,
+    "mikan": mikan,
+    "luna": luna,
+    "bolt": bolt,
+    "momo": momo,
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 Point = tuple[float, float, float]
 Weights = dict[str, float]
@@ -15,7 +16,8 @@ FRONT: Point = (0.0, 0.0, 1.0)
 
 @dataclass(frozen=True)
 class Station:
-    """One cross-section of a tube: an ellipse at `at`, `wide` across and `deep` towards the hint, in metres."""
+    """One cross-section of a tube: an ellipse at `at`, `wide` across and `deep` towards the
+    hint, in metres."""
 
     at: Point
     wide: float
@@ -25,7 +27,8 @@ class Station:
 
 @dataclass
 class Mesh:
-    """Triangles over vertices that carry a swatch name and bone weights; counter-clockwise is outside."""
+    """Triangles over vertices that carry a swatch name and bone weights; counter-clockwise is
+    outside."""
 
     positions: list[Point] = field(default_factory=list)
     swatches: list[str] = field(default_factory=list)
@@ -39,8 +42,9 @@ class Mesh:
         return len(self.positions) - 1
 
     def grid(self, rows: Sequence[Sequence[int]], *, closed: bool = False) -> None:
-        """Join rows of vertices of equal length; `closed` also joins each row's end to its start."""
-        for lower, upper in zip(rows, rows[1:], strict=False):
+        """Join rows of vertices of equal length; `closed` also joins each row's end to its
+        start."""
+        for lower, upper in pairwise(rows):
             count = len(lower)
             for i in range(count if closed else count - 1):
                 j = (i + 1) % count
@@ -56,7 +60,8 @@ class Mesh:
         hint: Point = FRONT,
         shape: Callable[[Point], Point] | None = None,
     ) -> None:
-        """A closed tube through the stations; `hint` says where `deep` points, `shape` may move each vertex."""
+        """A closed tube through the stations; `hint` says where `deep` points, `shape` may move
+        each vertex."""
         rows = []
         for i, station in enumerate(stations):
             ahead, behind = stations[min(i + 1, len(stations) - 1)], stations[max(i - 1, 0)]
@@ -97,7 +102,8 @@ class Mesh:
         self.tube(stations, swatch, segments=segments)
 
     def normals(self) -> list[Point]:
-        """Smooth normals; vertices in one place with one swatch share theirs, so tubes show no seam."""
+        """Smooth normals; vertices in one place with one swatch share theirs, so tubes show no
+        seam."""
         key = [(*at, s) for at, s in zip(self.positions, self.swatches, strict=True)]
         sums: dict[tuple[object, ...], Point] = {}
         for a, b, c in self.triangles:

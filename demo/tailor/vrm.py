@@ -1,6 +1,8 @@
-"""Writes a figure as a VRM 1.0 file: glTF 2.0 binary with VRMC_vrm, VRMC_materials_mtoon and VRMC_springBone.
+"""Writes a figure as a VRM 1.0 file: glTF 2.0 binary with VRMC_vrm, VRMC_materials_mtoon and
+VRMC_springBone.
 
-Numbers are rounded before they are packed, so that another machine's mathematics gives the same bytes.
+Numbers are rounded before they are packed, so that another machine's mathematics gives the same
+bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ _WIDTH = 32  # swatches in a palette
 
 @dataclass(frozen=True)
 class Figure:
-    """What a look is made of; `palette` maps a swatch to its lit and its shaded colour, as 0xRRGGBB."""
+    """What a look is made of; `palette` maps a swatch to its lit and its shaded colour, as
+    0xRRGGBB."""
 
     name: str
     body: Mesh
@@ -86,7 +89,7 @@ def write(figure: Figure) -> bytes:
     """The bytes of the .vrm file."""
     binary = _Binary()
     nodes, index = _nodes(figure.chains)
-    joints = [n for n in index]
+    joints = list(index)
     body_node, face_node = len(nodes), len(nodes) + 1
     swatches = list(figure.palette)
     meshes = []
