@@ -1,0 +1,97 @@
+"""What an operator runs by hand: keys turn over without signing anybody out, costs add up."""
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.tools import cost, rotate
+from infra.tools.cost import Load
+from vchat.keys import dump_ring, load_ring, new_ring
+
+ROOT = Path(__file__).resolve().parents[1]
+PRICES = json.loads((ROOT / "infra" / "prices.json").read_text())
+
+
+def test_keys_turn_over_without_a_moment_in_which_a_good_token_is_refused() -> None:
+    first = new_ring()
+    added = rotate.rotated(first, "add")
+    assert added.kid == first.kid, "a key that nobody knows yet must not sign"
+    turned = rotate.rotated(added, "turn")
+    assert turned.kid != first.kid
+    assert set(turned.keys) == set(added.keys), "tokens of the old key are still good"
+    assert list(rotate.rotated(turned, "drop").keys) == [turned.kid]
+
+
+@pytest.mark.parametrize("step", ["turn", "drop"])
+def test_the_only_key_cannot_be_taken_away(step: str) -> None:
+    with pytest.raises(ValueError, match="one key only"):
+        rotate.rotated(new_ring(), step)
+
+
+def test_rotating_reads_and_writes_what_secret_manager_holds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rotate", "add"])
+    monkeypatch.setattr(sys, "stdin", io.StringIO(dump_ring(new_ring())))
+    rotate.main()
+    assert len(load_ring(capsys.readouterr().out).keys) == 2
+
+
+def test_what_is_no_key_set_is_refused_without_being_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["rotate", "add"])
+    monkeypatch.setattr(sys, "stdin", io.StringIO("verysecret"))
+    with pytest.raises(SystemExit) as ended:
+        rotate.main()
+    assert "verysecret" not in str(ended.value)
+
+
+def test_the_tables_of_the_cost_page_are_what_the_command_prints() -> None:
+    """After a change of prices: python -m infra.tools.cost --tables, between the two marks."""
+    page = (ROOT / "docs" / "cost.md").read_text()
+    shown = page.partition("<!-- tables -->\n")[2].partition("<!-- end of tables -->")[0]
+    assert shown == cost.tables(PRICES)
+
+
+def test_nobody_costs_next_to_nothing() -> None:
+    assert sum(cost.own(Load(0, 0, 0, 0), PRICES).values()) < 0.10
+
+
+def test_more_of_anything_never_costs_less() -> None:
+    base = Load(10, 8, 90, 20)
+    more = [Load(20, 8, 90, 20), Load(10, 16, 90, 20), Load(10, 8, 180, 20), Load(10, 8, 90, 30)]
+    for load in more:
+        before, after = cost.own(base, PRICES), cost.own(load, PRICES)
+        assert all(after[item] >= before[item] for item in before)
+        assert sum(after.values()) > sum(before.values())
+
+
+def test_what_is_free_is_free_and_steps_are_charged_one_after_the_other() -> None:
+    price = {"price": 2.0, "free": 10}
+    assert cost.charged(price, 10) == 0
+    assert cost.charged(price, 11) == 2.0
+    steps = {"price": [[10, 1.0], [20, 0.5], [None, 0.25]], "free": 0}
+    assert cost.charged(steps, 30) == 10 + 5 + 2.5
+
+
+def test_traffic_is_one_merged_frame_for_each_person_and_tick() -> None:
+    one_second = Load(1, 2, 1 / 3600, 1)
+    frame = cost.TICK_BYTES + 2 * (cost.ENTRY_BYTES + cost.POSE_BYTES) + cost.WIRE_BYTES
+    assert one_second.sent_gib * 2**30 == pytest.approx(2 * frame)
+
+
+def test_every_price_names_its_source_and_its_date() -> None:
+    entries = [*PRICES["google"].values(), *PRICES["redis"].values(), *PRICES["others"].values()]
+    for entry in entries:
+        assert entry["source"]
+        assert re.fullmatch(r"20\d\d-\d\d", entry["date"])
+        assert isinstance(entry["checked"], bool)
+
+
+def test_counted_bytes_become_dollars_for_each_room() -> None:
+    assert "0.1200 USD, 0.0600 for each room" in cost.live(2**30, 3600, 2, PRICES)
