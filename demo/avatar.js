@@ -8,7 +8,9 @@ import { VRMUtils } from "@pixiv/three-vrm";
 
 /** Further away than this, hair need not swing. */
 const FAR_M = 14;
-const TAG_ABOVE_HEAD_M = 0.46;
+/** Ears and hats count as height up to here, metres above the head bone. */
+const TALLEST_HEAD_M = 0.75;
+const TAG_GAP_M = 0.05;
 
 export class Avatar {
   place = new Group();
@@ -17,6 +19,7 @@ export class Avatar {
   #stage;
   #loading = 0;
   #head = new Vector3();
+  #tagHeight = 0.4;
 
   /** @param {import("./stage.js").Stage} stage */
   constructor(stage) {
@@ -34,6 +37,7 @@ export class Avatar {
     this.vrm = vrm;
     this.#stage.dress(vrm.scene);
     this.place.add(vrm.scene);
+    this.#tagHeight = headHeight(vrm) + TAG_GAP_M;
   }
 
   /** @param {any} pose a Pose of the SDK; what it does not say stays */
@@ -71,7 +75,7 @@ export class Avatar {
     const bone = this.vrm?.humanoid.getNormalizedBoneNode("head");
     if (bone) bone.getWorldPosition(this.#head);
     else this.#head.copy(this.place.position).setY(this.place.position.y + 1.1);
-    this.#head.y += TAG_ABOVE_HEAD_M;
+    this.#head.y += this.#tagHeight;
     return this.#head;
   }
 
@@ -87,4 +91,18 @@ export class Avatar {
     VRMUtils.deepDispose(this.vrm.scene);
     this.vrm = null;
   }
+}
+
+/** How far the model reaches above its head bone, metres. @param {VRM} vrm */
+function headHeight(vrm) {
+  let top = 0;
+  vrm.scene.traverse((part) => {
+    const { geometry } = /** @type {import("three").Mesh} */ (part);
+    if (!geometry) return;
+    if (!geometry.boundingBox) geometry.computeBoundingBox();
+    top = Math.max(top, geometry.boundingBox?.max.y ?? 0);
+  });
+  const head = vrm.humanoid.normalizedRestPose.head ? vrm.humanoid.getNormalizedBoneNode("head") : null;
+  const base = head ? head.getWorldPosition(new Vector3()).y - (vrm.scene.parent?.position.y ?? 0) : top;
+  return Math.max(0.15, Math.min(TALLEST_HEAD_M, top - base));
 }

@@ -6,11 +6,14 @@ import { Motion } from "./motion.js";
 import { approach } from "./rotation.js";
 import { loadPreset } from "./vrm-files.js";
 
-const GAP_M = 0.92;
+const GAP_M = 0.78;
 const FORWARD_M = 1.0;
+/** How much of the row must fit beside the lobby's card. */
+const ROW_M = 4.7;
+const CARD_PX = 480;
 
 export class Lineup {
-  /** @type {{id: string, avatar: Avatar, motion: Motion, x: number, z: number}[]} */
+  /** @type {{id: string, avatar: Avatar, motion: Motion, x: number, z: number, row: number}[]} */
   #figures = [];
   #chosen = "";
   #stop;
@@ -22,7 +25,7 @@ export class Lineup {
     presets.forEach(({ id }, i) => {
       const avatar = new Avatar(stage);
       avatar.wear(loadPreset(id)).catch(onFault);
-      this.#figures.push({ id, avatar, motion: new Motion(), x: (i - (presets.length - 1) / 2) * GAP_M, z: 0 });
+      this.#figures.push({ id, avatar, motion: new Motion(), x: (i - (presets.length - 1) / 2) * GAP_M, z: 0, row: i % 2 ? -0.55 : 0 });
     });
     this.#stop = stage.onFrame((dt) => this.#frame(dt));
   }
@@ -43,11 +46,14 @@ export class Lineup {
     const chosen = this.#figures.find(({ id }) => id === this.#chosen);
     const narrow = this.#stage.camera.aspect < 1.1;
     const { view } = this.#stage;
-    view.aim.set(narrow ? (chosen?.x ?? 0) : (chosen?.x ?? 0) * 0.35, 0.83, 0);
-    view.distance = narrow ? 3.6 : 5.4;
+    view.aim.set(narrow ? (chosen?.x ?? 0) : (chosen?.x ?? 0) * 0.15, 0.83, 0);
+    const { fov, aspect } = this.#stage.camera;
+    const free = aspect * (1 - CARD_PX / innerWidth);
+    view.distance = narrow ? 3.5 : Math.max(4.6, ROW_M / (2 * Math.tan((fov * Math.PI) / 360) * free));
+    view.shift = narrow ? 0 : CARD_PX;
     const eye = new Vector3();
     for (const figure of this.#figures) {
-      const wanted = figure === chosen ? FORWARD_M : -0.12 * Math.abs(figure.x);
+      const wanted = figure === chosen ? FORWARD_M : figure.row - 0.1 * Math.abs(figure.x);
       const z = approach(figure.z, wanted, 5, dt);
       const speed = Math.abs(z - figure.z) / Math.max(dt, 0.001);
       figure.z = z;

@@ -1,5 +1,6 @@
 /** Before a room: one's name and look, the live rooms, a new one. */
 
+import { writeAddress } from "./address.js";
 import { byId, h } from "./dom.js";
 import { onLanguage, t } from "./i18n.js";
 import { problemText } from "./problems.js";
@@ -160,17 +161,17 @@ export class Lobby {
         room.description ? h("p", {}, room.description) : null,
         h("small", {}, t("rooms.count", { occupancy: room.occupancy, capacity: room.capacity }), room.locked ? ` · ${t("rooms.locked")}` : ""),
         h("span", { class: "gauge", "aria-hidden": "true" }, fill)),
-      h("button", { type: "button", class: "quiet", "data-room": `copy ${room.id}`, "aria-label": t("copyLink.named", { name: room.name }), onclick: () => copyLink(room.id) }, t("copyLink")),
+      h("button", { type: "button", class: "quiet", "data-room": `copy ${room.id}`, "aria-label": t("copyLink.named", { name: room.name }), onclick: () => copyLink({ roomId: room.id }) }, t("copyLink")),
       h("button", { type: "button", class: "primary", "data-testid": "join", "data-room": room.id, "aria-label": t("join.named", { name: room.name }),
         onclick: () => { if (this.#named()) this.#options.enter(room.id); } }, t("join")));
   }
 }
 
-/** @param {string} roomId */
-export async function copyLink(roomId) {
+/** @param {import("./address.js").Address} address */
+export async function copyLink(address) {
   try {
-    await navigator.clipboard.writeText(`${location.origin}/#/rooms/${encodeURIComponent(roomId)}`);
-    toast(t("copied"));
+    await navigator.clipboard.writeText(`${location.origin}/${writeAddress(address)}`);
+    toast(t(address.invite ? "copied.invite" : "copied"));
   } catch {
     toast(t("copyFailed"), "bad");
   }

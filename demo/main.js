@@ -1,6 +1,7 @@
 /** The page: who one is, which view is shown, and the address that says so. */
 
 import { VChatApi } from "vchat-client";
+import { readAddress, writeAddress } from "./address.js";
 import { byId } from "./dom.js";
 import { language, onLanguage, preferred, setLanguage, t } from "./i18n.js";
 import { Lineup } from "./lineup.js";
@@ -13,12 +14,12 @@ import { presets } from "./vrm-files.js";
 
 const NAME = "vchat.name";
 const LOOK = "vchat.look";
+/** What the server knows of this window's account: a reload need not say it again. */
+const TOLD = "vchat.told";
 
 // In the session's storage: two windows side by side are two people, and a reload is still the same one.
 const api = new VChatApi(`${location.origin}/api`, { storage: sessionStorage });
 const self = { name: localStorage.getItem(NAME) ?? "", look: localStorage.getItem(LOOK) ?? "" };
-/** @type {{name: string, look: string} | null} What the server has been told. */
-let told = null;
 /** @type {Stage | null} */
 let stage = null;
 /** @type {{lobby: Lobby, lineup: Lineup | null} | null} */
@@ -33,37 +34,35 @@ globalThis.addEventListener("unhandledrejection", (event) => toast(problemText(e
 /** Be somebody: signed in, with the name and look chosen here. */
 async function signIn() {
   const now = { ...self };
+  let told = api.signedIn ? JSON.parse(sessionStorage.getItem(TOLD) ?? "{}") : {};
   if (!api.signedIn) {
     await api.guest(now.name);
-    told = { name: now.name, look: "" };
+    told = { name: now.name };
   }
-  if (told?.name !== now.name) await api.updateMe({ name: now.name });
-  if (told?.look !== now.look) await api.request("PUT", "/me/avatar", { body: { source: "preset", id: now.look } });
-  told = now;
-}
-
-/** @returns {string | null} the room the address names */
-function addressedRoom() {
-  const found = /^#\/rooms\/([^/]+)$/.exec(location.hash);
-  return found ? decodeURIComponent(found[1]) : null;
+  if (told.name !== now.name) await api.updateMe({ name: now.name });
+  if (told.look !== now.look) await api.request("PUT", "/me/avatar", { body: { source: "preset", id: now.look } });
+  sessionStorage.setItem(TOLD, JSON.stringify(now));
 }
 
 async function route() {
-  const roomId = addressedRoom();
-  if (roomId && roomId === view?.roomId) return;
+  const address = readAddress(location.hash);
+  if (address && address.roomId === view?.roomId) return;
   const leaving = view?.leave();
   view = null;
-  if (roomId && self.name) await enter(roomId);
-  else showLobby(roomId);
+  if (address && self.name) await enter(address);
+  else showLobby(address?.roomId ?? null);
   await leaving?.catch((error) => toast(problemText(error), "bad"));
 }
 
-/** @param {string} roomId */
-async function enter(roomId) {
-  if (addressedRoom() !== roomId) {
-    location.hash = `#/rooms/${encodeURIComponent(roomId)}`;
-    return; // comes back as a change of the address
-  }
+/** Go to a room by its address. @param {string} roomId */
+function go(roomId) {
+  const there = readAddress(location.hash);
+  if (there?.roomId === roomId) void enter(there);
+  else location.hash = writeAddress({ roomId }); // comes back as a change of the address
+}
+
+/** @param {import("./address.js").Address} address the page's own */
+async function enter({ roomId, invite }) {
   try {
     await signIn();
   } catch (error) {
@@ -71,10 +70,10 @@ async function enter(roomId) {
     showLobby(roomId);
     return;
   }
-  if (addressedRoom() !== roomId || view) return;
+  if (readAddress(location.hash)?.roomId !== roomId || view) return;
   closeLobby();
   show("room");
-  view = new RoomView({ roomId, api, stage, look: self.look, onLeft: () => { location.hash = "#/"; } });
+  view = new RoomView({ roomId, invite, api, stage, look: self.look, onLeft: () => { location.hash = "#/"; } });
   expose();
   byId("stage").focus();
 }
@@ -90,10 +89,10 @@ function showLobby(invitedTo) {
     lineup?.choose(self.look);
     lobby = {
       lineup,
-      lobby: new Lobby({ api, presets: looks, self, onLook: (id) => lineup?.choose(id), onSelf: keepSelf, enter: (id) => void (addressedRoom() === id ? enter(id) : (location.hash = `#/rooms/${encodeURIComponent(id)}`)), signIn }),
+      lobby: new Lobby({ api, presets: looks, self, onLook: (id) => lineup?.choose(id), onSelf: keepSelf, enter: go, signIn }),
     };
     if (stage) {
-      Object.assign(stage.view, { yaw: Math.PI, pitch: 0.1, distance: 5.4, shift: innerWidth > 860 ? 480 : 0 });
+      Object.assign(stage.view, { yaw: Math.PI, pitch: 0.1, distance: 5.4, shift: 0 });
       stage.view.aim.set(0, 0.83, 0);
       stage.cut();
     }
@@ -126,7 +125,7 @@ function expose() {
   Object.defineProperty(globalThis, "vchat", {
     configurable: true,
     value: {
-      api, stage,
+      api,
       get room() { return view?.room ?? null; },
       get state() { return view?.room.state ?? "idle"; },
       positions: () => view?.positions() ?? {},

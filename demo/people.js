@@ -11,7 +11,7 @@ export function showPeople(members, ownId) {
   byId("people").replaceChildren(...sorted.map((member) => {
     const notes = [
       member.userId === ownId ? t("people.you") : "",
-      member.role === "member" ? "" : member.role,
+      member.role === "member" ? "" : t(`role.${member.role}`),
       member.muted ? t("people.muted") : "",
       member.away ? t("people.away") : "",
     ].filter(Boolean);

@@ -24,7 +24,7 @@ const PLACE = "vchat.place.";
 const FINAL = ["banned", "kicked", "room-ended", "no-such-room", "room-not-found", "invite-required"];
 
 /**
- * @typedef {{roomId: string, api: import("vchat-client").VChatApi, stage: import("./stage.js").Stage | null, look: string, onLeft: () => void}} Options
+ * @typedef {{roomId: string, invite?: string, api: import("vchat-client").VChatApi, stage: import("./stage.js").Stage | null, look: string, onLeft: () => void}} Options
  */
 
 export class RoomView {
@@ -48,8 +48,8 @@ export class RoomView {
   constructor(options) {
     this.#options = options;
     this.roomId = options.roomId;
-    const { api, roomId, stage } = options;
-    this.room = new RoomClient({ roomId, getTicket: () => api.ticket(roomId), storage: sessionStorage, WebSocket: this.#meter.socketClass });
+    const { api, roomId, invite, stage } = options;
+    this.room = new RoomClient({ roomId, getTicket: () => api.ticket(roomId, { invite }), storage: sessionStorage, WebSocket: this.#meter.socketClass });
     if (stage) {
       this.#crowd = new Crowd(this.room, stage, (error) => toast(t("problem.avatar", { detail: String(/** @type {any} */ (error)?.message ?? error) }), "bad"));
       this.#appear(stage);
@@ -173,10 +173,22 @@ export class RoomView {
       for (const button of byId("moods").children) button.setAttribute("aria-pressed", String(button === pressed && this.#motion.mood === name));
     });
     byId("leave").addEventListener("click", () => this.#options.onLeft(), { signal });
-    byId("copy").addEventListener("click", () => copyLink(this.#options.roomId), { signal });
+    byId("copy").addEventListener("click", () => void this.#copyLink(), { signal });
     byId("refused-again").addEventListener("click", () => this.#join(), { signal });
     byId("panel-toggle").addEventListener("click", () => this.#togglePanel(byId("room").dataset.panel !== "open"), { signal });
     addEventListener("keydown", (event) => this.#key(event), { signal });
+  }
+
+  /** The way in for others: to a private room of one's own that takes an invitation. */
+  async #copyLink() {
+    const { room, roomId, api, invite } = { room: this.room.room, ...this.#options };
+    try {
+      const mayInvite = room?.visibility === "private" && room.ownerId === this.room.user?.id;
+      const made = mayInvite ? await api.request("POST", `/rooms/${encodeURIComponent(roomId)}/invites`, { body: {} }) : null;
+      await copyLink({ roomId, invite: made?.invite ?? invite });
+    } catch (error) {
+      toast(problemText(error), "bad");
+    }
   }
 
   /** @param {KeyboardEvent} event */

@@ -15,7 +15,7 @@ export const OBSTACLES = [
   ...[0.95, 2.2, 4.08, 5.33].map((angle) => ({ x: 6.9 * Math.sin(angle), z: 6.9 * Math.cos(angle), radius: 0.22 })),
 ];
 
-const DAY = { zenith: 0x4f9fe0, middle: 0xa9dbf5, horizon: 0xfff1da, low: 0xf7d9c4, stone: 0xf2e6d8, path: 0xe3cfc0, inlay: 0xd98e73, grass: 0x93c47a, leaf: 0x7fb86a,
+const DAY = { zenith: 0x4f9fe0, middle: 0xa9dbf5, horizon: 0xfff6e8, low: 0xf7d9c4, stone: 0xdfcfc0, path: 0xcbb3a4, inlay: 0xcf8570, grass: 0x93c47a, leaf: 0x7fb86a,
   blossom: 0xffb7c8, wood: 0xa3745a, cloud: 0xffffff, rock: 0xb49a8c, lamp: 0xfff1b8 };
 const DUSK = { zenith: 0x1d2450, middle: 0x6a4f8f, horizon: 0xe8939a, low: 0x57477e, stone: 0xb9a9b8, path: 0x9d8ba4, inlay: 0xc9787d, grass: 0x5d7f78, leaf: 0x4e7a72,
   blossom: 0xd98aa8, wood: 0x76565c, cloud: 0xb795b5, rock: 0x74637c, lamp: 0xffd98a };
