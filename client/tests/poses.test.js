@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { WebSocket } from "ws";
 import { isNewer, poseFrame, readTick, unwrapTime } from "../frames.js";
 import { PoseDecoder, PoseEncoder } from "../pose.js";
 import { RemoteAvatars } from "../remote-avatars.js";
@@ -284,6 +285,44 @@ test("the relay's clock is known to half the way", async (t) => {
   visit.raw(tick(1, SERVER_TIME + 1_010, [encode(new PoseEncoder(), 1, 1, true)])); // a faster one: the welcome had taken 10 ms longer
   await synced(visit);
   assert.equal(stage.room.serverNow(), SERVER_TIME + 1_010);
+});
+
+test("another connection is another way and another clock", async (t) => {
+  const stage = await arrange(t);
+  const first = await enter(stage, { serverTime: SERVER_TIME });
+  stage.room.setPose(pose(1));
+  const { seq, body } = read(await first.pose());
+  first.raw(tick(1, SERVER_TIME, [{ seat: ME.seat, seq, body }]));
+  await synced(first);
+  assert.notEqual(stage.room.latency, null);
+  first.drop();
+  stage.clock.advance((await stage.heard.state("reconnecting")).retryInMs);
+  const second = await stage.server.visit();
+  second.welcome({ recovered: true, serverTime: SERVER_TIME - 90_000 });
+  await stage.heard.state("joined");
+  assert.equal(stage.room.latency, null);
+  assert.equal(stage.room.serverNow(), SERVER_TIME - 90_000);
+});
+
+test("poses are not queued on a socket that does not take them; the next one after that is whole", async (t) => {
+  let stuck = false;
+  class Narrow extends WebSocket {
+    get bufferedAmount() {
+      return stuck ? 1_000_000 : 0;
+    }
+  }
+  const stage = await arrange(t, { WebSocket: Narrow });
+  const visit = await enter(stage);
+  stuck = true;
+  for (let i = 0; i < 5; i++) {
+    stage.room.setPose(pose(i));
+    stage.clock.advance(50);
+  }
+  await synced(visit);
+  assert.deepEqual(visit.unreadPoses, []);
+  stuck = false;
+  stage.clock.advance(50);
+  assert.equal(isKeyframe(read(await visit.pose()).body), true);
 });
 
 test("RemoteAvatars shows the others, keeps them over a return, and drops who left", async (t) => {
