@@ -27,10 +27,16 @@ async def require(call: Call, services: Services, action: Action) -> Role:
     return role
 
 
-def is_banned(standing: Standing | None, today: str) -> bool:
+def require_no_ban(standing: Standing | None, today: str) -> None:
+    """Raises Refused(BANNED), which says until when and why, as far as these were given."""
     if standing is None or not standing.banned:
-        return False
-    return standing.banned_until is None or standing.banned_until > today
+        return
+    until = standing.banned_until
+    if until is not None and until <= today:
+        return
+    detail = "You are banned from this room" + (f" until {until}" if until else "")
+    reason = f": {standing.ban_reason}" if standing.ban_reason else ""
+    raise Refused(Why.BANNED, f"{detail}{reason}.")
 
 
 def belongs(room: Room, account_id: str, standing: Standing | None) -> bool:

@@ -9,9 +9,11 @@ from functions.fields import bad_field
 from functions.rooms import end_room
 from functions.services import Services
 from functions.shapes import AccountChanges, AvatarChoice, User, user_of
+from functions.telling import tell
 from functions.web import Call, Operation
 from vchat.errors import Refused, Why
 from vchat.model import Account, Avatar
+from vchat.state import Reason
 
 _PRESET = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _URL = re.compile(r"https://[!-~]+")
@@ -32,10 +34,14 @@ async def choose_avatar(call: Call, services: Services) -> User:
 
 
 async def delete_me(call: Call, services: Services) -> None:
-    # Rooms first: should something fail, the account is still there to try again with.
-    for room in await services.store.rooms_of(call.account.id, now=call.today):
+    # The account last: should something fail, it is still there to try again with.
+    user_id = call.account.id
+    for room in await services.store.rooms_of(user_id, now=call.today):
         await end_room(call, services, room)
-    await services.store.delete_account(call.account.id)
+    for room_id in await services.state.visits(user_id):
+        logged = await services.state.leave(room_id, user_id, None, Reason.LEFT)
+        await tell(services, room_id, logged)
+    await services.store.delete_account(user_id)
 
 
 def _avatar(choice: AvatarChoice) -> Avatar:
@@ -89,7 +95,7 @@ OPERATIONS = (
         target="auth",
         method="DELETE",
         path="/me",
-        summary="Delete the account, with all its rooms and sign-ins",
+        summary="Delete the account, its rooms, sign-ins and seats",
         handler=delete_me,
         status=204,
     ),

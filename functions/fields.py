@@ -9,6 +9,7 @@ import msgspec
 
 from vchat import limits
 from vchat.errors import Refused, Why
+from vchat.ids import is_id
 from vchat.text import clean_line, clean_text
 from vchat.times import parse_rfc3339, rfc3339
 
@@ -31,12 +32,22 @@ class Note(str):
     """Why a moderator acted."""
 
 
+class Id(str):
+    """An id that we gave out."""
+
+
 class Moment(str):
     """A time, in the one form that we store."""
 
 
 def _moment(text: str) -> str:
     return rfc3339(parse_rfc3339(text))
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError("Expected an id")
+    return text
 
 
 # What a text must become, and what the OpenAPI file says of it.
@@ -57,6 +68,7 @@ _RULES: dict[type, tuple[Callable[[str], str], dict[str, Any]]] = {
         partial(clean_line, least=0, most=limits.REASON_LENGTH),
         {"type": "string", "maxLength": limits.REASON_LENGTH},
     ),
+    Id: (_id, {"type": "string"}),
     Moment: (_moment, {"type": "string", "format": "date-time"}),
 }
 _PLACE = re.compile(r" - at `[^`]*`$")

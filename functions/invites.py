@@ -8,6 +8,7 @@ from functions.shapes import InviteMade
 from functions.web import Call, Operation
 from vchat import limits, opaque
 from vchat.errors import Refused, Why
+from vchat.ids import is_id
 from vchat.model import Invite
 from vchat.policy import Action
 from vchat.times import rfc3339
@@ -35,7 +36,8 @@ async def make_invite(call: Call, services: Services) -> InviteMade:
 async def revoke_invite(call: Call, services: Services) -> None:
     await require(call, services, Action.INVITE)
     require_open(call)
-    if not await services.store.revoke_invite(call.room.id, call.params["invite_id"]):
+    invite_id = call.params["invite_id"]
+    if not (is_id(invite_id) and await services.store.revoke_invite(call.room.id, invite_id)):
         raise Refused(Why.NOT_FOUND, "The room has no such invite.")
 
 

@@ -1,7 +1,7 @@
 """Moderation: acting on people in a room, and on its door.
 
-The durable half (bans, roles, the lock) goes into the store, the immediate half into the shared
-state, and the relays act on the event they are told.
+The durable half (bans, mutes, roles, the lock) goes into the store, the immediate half into the
+shared state, and the relays act on the event they are told.
 """
 
 import logging
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from functions.access import rank, require, require_open, sits
+from functions.access import rank, require, require_open
 from functions.fields import bad_field
 from functions.rooms import change_open_room
 from functions.services import Services
@@ -94,7 +94,7 @@ async def _kick(case: _Case) -> None:
     state = case.services.state
     logged = await state.leave(case.room_id, case.user_id, None, Reason.KICKED)
     if logged is None:
-        raise _absent()
+        raise Refused(Why.CONFLICT, "This person is not in the room.")
     await tell(case.services, case.room_id, logged)
 
 
@@ -103,7 +103,13 @@ async def _ban(case: _Case) -> None:
     until = case.wanted.until
 
     def ban(standing: Standing) -> Standing:
-        return msgspec.structs.replace(standing, role=None, banned=True, banned_until=until)
+        return msgspec.structs.replace(
+            standing,
+            role=None,
+            banned=True,
+            banned_until=until,
+            ban_reason=case.wanted.reason,
+        )
 
     await case.services.store.change_standing(case.room_id, case.user_id, ban)
     until_ms = None if until is None else round(parse_rfc3339(until) * 1000)
@@ -114,7 +120,7 @@ async def _ban(case: _Case) -> None:
 
 async def _unban(case: _Case) -> None:
     def unban(standing: Standing) -> Standing:
-        return msgspec.structs.replace(standing, banned=False, banned_until=None)
+        return msgspec.structs.replace(standing, banned=False, banned_until=None, ban_reason=None)
 
     if await case.services.store.standing(case.room_id, case.user_id) is not None:
         await case.services.store.change_standing(case.room_id, case.user_id, unban)
@@ -122,9 +128,13 @@ async def _unban(case: _Case) -> None:
 
 
 async def _mute(case: _Case) -> None:
+    await _require_person(case)
     muted = case.wanted.action is Act.MUTE
-    if not await sits(case.services, case.call.room, case.user_id):
-        raise _absent()
+
+    def mute(standing: Standing) -> Standing:
+        return msgspec.structs.replace(standing, muted=muted)
+
+    await case.services.store.change_standing(case.room_id, case.user_id, mute)
     logged = await case.services.state.amend(case.room_id, case.user_id, {"muted": muted})
     await tell(case.services, case.room_id, logged)
 
@@ -146,10 +156,6 @@ async def _require_person(case: _Case) -> None:
     """What lasts is only remembered of people there are, so that nobody can fill the store."""
     if await case.services.store.account(case.user_id) is None:
         raise bad_field("userId", "There is no such person")
-
-
-def _absent() -> Refused:
-    return Refused(Why.CONFLICT, "This person is not in the room.")
 
 
 _ACTS = {

@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from functions.fields import Description, Moment, Note, PersonName, RoomName
+from functions.fields import Description, Id, Moment, Note, PersonName, RoomName
 from vchat import limits
 from vchat.model import Account, Avatar, Identity, Member, Room, Visibility
 
 Capacity = Annotated[int, Meta(ge=1, le=limits.ROOM_CAPACITY)]
 OpaqueText = Annotated[str, Meta(max_length=256)]
-Id = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class Shape(msgspec.Struct, frozen=True, rename="camel", kw_only=True):

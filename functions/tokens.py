@@ -2,7 +2,7 @@
 
 import msgspec
 
-from functions.access import belongs, is_banned, rank, require_open
+from functions.access import belongs, rank, require_no_ban, require_open
 from functions.invites import is_invited
 from functions.rates import spend
 from functions.services import Services
@@ -22,8 +22,11 @@ _JWKS_CACHE_S = 300
 async def make_ticket(call: Call, services: Services) -> TicketMade:
     room, account = call.room, call.account
     standing = await services.store.standing(room.id, account.id)
-    if is_banned(standing, call.today):
-        raise Refused(Why.BANNED)
+    require_no_ban(standing, call.today)
+    # A kick keeps people out until the tickets they may still hold are dead.
+    barred = await services.state.barred(room.id, account.id)
+    if barred is not None:
+        raise Refused(barred)
     if barred := await services.state.barred(room.id, account.id):
         raise Refused(barred)
     wanted = call.read(TicketRequest)
@@ -49,6 +52,7 @@ async def make_ticket(call: Call, services: Services) -> TicketMade:
     await spend(services, "ticket", account.id, limits.TICKETS)
 
     await services.state.show_room(room)
+    await services.state.remember_visit(account.id, room.id)
     claims = ticket_claims(
         user_id=account.id,
         room_id=room.id,
@@ -56,6 +60,7 @@ async def make_ticket(call: Call, services: Services) -> TicketMade:
         name=account.name,
         avatar=account.avatar,
         admitted=admitted,
+        muted=standing is not None and standing.muted,
     )
     ticket = sign(
         TICKET,
@@ -85,6 +90,7 @@ OPERATIONS = (
         status=201,
         refusals=(
             Why.BANNED,
+            Why.KICKED,
             Why.KICKED,
             Why.INVITE_REQUIRED,
             Why.ROOM_ENDED,

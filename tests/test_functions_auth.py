@@ -175,9 +175,11 @@ async def test_an_avatar_that_cannot_be_used_is_refused(world: World, body, bad)
 
 async def test_a_deleted_account_takes_its_rooms_and_tokens_along(world: World):
     owner, other = await world.guest(), await world.guest()
-    room = await owner.room()
+    room, elsewhere = await owner.room(), await other.room()
     await world.seat(room, other)
+    await world.seat(elsewhere, owner, other)
     assert (await owner("DELETE", "/me")).status_code == 204
+    assert set(await world.inside(elsewhere)) == {other.id}
     refused(await owner("GET", "/me"), 401, "unauthenticated")
     refused(await refresh(world, owner.session["refreshToken"]), 401, "unauthenticated")
     refused(await other("GET", f"/rooms/{room}"), 410, "room-ended")

@@ -207,6 +207,21 @@ async def test_while_the_shared_state_is_away_signing_in_works_and_tickets_say_w
     assert (await world.api("GET", "/healthz")).json() == {"status": "ok"}
 
 
+async def test_while_the_store_is_away_everything_but_the_keys_waits_for_it(world: World):
+    owner = await world.guest()
+
+    async def away(*_args, **_more):
+        raise Refused(Why.UNAVAILABLE)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("account", "add_account", "room", "public_rooms"):
+            patch.setattr(world.services.store, name, away)
+        refused(await world.api("POST", "/auth/guest", {"name": "x"}), 503, "unavailable")
+        for path in ("/me", "/rooms", "/rooms/r" + "0" * 20, "/healthz"):
+            refused(await owner("GET", path), 503, "unavailable")
+        assert (await world.api("GET", "/.well-known/jwks.json")).status_code == 200
+
+
 async def test_a_change_stands_although_the_bus_is_away(world: World, monkeypatch):
     class AwayBus:
         async def publish(self, room_id, message):
