@@ -2,8 +2,7 @@
 ENV ?= dev
 PROJECT ?=
 TERRAFORM ?= terraform
-export TERRAFORM
-_DEPLOY = $(BIN)/python -m infra.tools.deploy
+_DEPLOY = TERRAFORM='$(TERRAFORM)' $(BIN)/python -m infra.tools.deploy
 _WHERE = $(ENV) --project='$(PROJECT)' $(if $(YES),--yes)
 ROOMS ?= 10
 PEOPLE ?= 8

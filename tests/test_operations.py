@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.tools import cost, rotate
+from infra.tools import cost, inputs, rotate
 from infra.tools.cost import Load
 from vchat.keys import dump_ring, load_ring, new_ring
 
@@ -95,3 +95,26 @@ def test_every_price_names_its_source_and_its_date() -> None:
 
 def test_counted_bytes_become_dollars_for_each_room() -> None:
     assert "0.1200 USD, 0.0600 for each room" in cost.live(2**30, 3600, 2, PRICES)
+
+
+def test_the_page_lists_every_input_as_it_is() -> None:
+    """After a change of variables.tf: python -m infra.tools.inputs, between the two marks."""
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    shown = page.partition("<!-- inputs -->\n")[2].partition("<!-- end of inputs -->")[0]
+    assert shown == inputs.table()
+    variables = (ROOT / "infra" / "terraform" / "variables.tf").read_text()
+    names = re.findall(r'^variable "(\w+)"', variables, re.MULTILINE)
+    assert names == sorted(names)
+    assert shown.count("\n") == len(names) + 2
+
+
+def test_every_make_target_that_a_page_names_exists() -> None:
+    makefiles = "".join(
+        path.read_text() for path in (ROOT / "Makefile", ROOT / "infra" / "deploy.mk")
+    )
+    targets = set(re.findall(r"^([a-z-]+):", makefiles, re.MULTILINE))
+    for name in ("deploy.md", "operations.md", "cost.md"):
+        page = (ROOT / "docs" / name).read_text()
+        used = set(re.findall(r"(?:^    |`)make ([a-z-]+)", page, re.MULTILINE))
+        assert used
+        assert used <= targets

@@ -124,7 +124,7 @@ def elsewhere(load: Load, prices: dict[str, Any]) -> dict[str, tuple[float | Non
     return {
         "Ably": (
             ably["month"] + messages * ably["message"] + minutes * ably["connection_minute"],
-            "one message per pose and listener; at most 50 a second for a connection, so merge first",
+            "a message per pose and listener; at most 50 a second for a connection: merge first",
         ),
         "Pusher Channels": (
             _plan((c, m, p) for c, m, p in others["pusher"]["plans"] if _fits(load, month, c, m)),
@@ -132,7 +132,7 @@ def elsewhere(load: Load, prices: dict[str, Any]) -> dict[str, tuple[float | Non
         ),
         "PubNub": (
             _plan((u, 0, p) for u, p in others["pubnub"]["plans"] if users <= u),
-            "users are three times the peak; a moving room exceeds the 15 messages a second advised",
+            "users are three times the peak; a moving room exceeds the 15 a second advised",
         ),
         "LiveKit Cloud": (
             min(_livekit(plan, minutes, load) for plan in others["livekit"]["plans"])
