@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from adapters.bus_gauges import BusGauges
 from adapters.bus_inbox import CAPACITY, Inbox, checked
@@ -16,7 +17,8 @@ from vchat.errors import Refused, Why
 from vchat.ids import new_room_id
 
 PUBLISH_S = 2.0
-"""The deadline of one publish request; a message waits for at most one request before its own."""
+"""The deadline of one publish, second try included; a message waits for at most one before it."""
+_AGAIN_S = 0.05
 CHECK_S = 60.0
 """How often a silent room's subscription is looked at, in case its topic was deleted."""
 CLOSE_S = 5.0
@@ -135,10 +137,8 @@ class PubSubBus:
 
     async def _send(self, room_id: str, messages: Sequence[bytes]) -> None:
         try:
-            async with asyncio.timeout(PUBLISH_S + 1):  # finding credentials has no deadline
-                await self._wire.publish(
-                    room_id, messages, sender=self._instance, timeout=PUBLISH_S
-                )
+            async with asyncio.timeout(PUBLISH_S):
+                await self._publish(room_id, messages)
         except ERRORS as error:
             if trouble(error) is Trouble.GONE:
                 self.gauges.unheard += len(messages)
@@ -148,6 +148,19 @@ class PubSubBus:
             self._complaints.say(self._wire.service.sentence(error, "pubsub.topics.publish"))
             raise Refused(Why.UNAVAILABLE, "The bus is away.", retry_ms=1000) from error
         self.gauges.sent += len(messages)
+
+    async def _publish(self, room_id: str, messages: Sequence[bytes]) -> None:
+        call = partial(
+            self._wire.publish, room_id, messages, sender=self._instance, timeout=PUBLISH_S
+        )
+        try:
+            await call()
+        except ERRORS as error:
+            if trouble(error) is not Trouble.PASSING:
+                raise
+            # An instance that was frozen between requests finds its connection dead, once.
+            await asyncio.sleep(_AGAIN_S)
+            await call()
 
     async def _watch(self) -> None:
         """Look at one room after the other, so that the whole round takes `check_s`."""

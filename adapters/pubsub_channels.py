@@ -24,7 +24,7 @@ _CHANNEL = (
     ("grpc.max_receive_message_length", -1),
     # grpc waits up to two minutes between connection attempts; we have our own backoff.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.min_reconnect_backoff_ms", 5000),  # which also is how long one attempt may take
     ("grpc.max_reconnect_backoff_ms", 3000),
 )
 _KEEPALIVE = (("grpc.keepalive_time_ms", 30_000),)  # finds a connection that died without a word

@@ -23,7 +23,7 @@ from vchat.ids import new_id, new_room_id
 
 PROJECT = "vchat-tests"
 PROBE = b"is anybody there?"
-PATIENCE_S = 30
+PATIENCE_S = 60
 CAPACITY = 5
 
 
@@ -264,6 +264,51 @@ async def test_a_room_id_that_is_none_never_becomes_a_name(cloud):
         with pytest.raises(ValueError, match="room id"):
             async with bus.listen(wrong):
                 pass
+
+
+async def test_leaving_while_the_subscription_is_being_made_leaves_nothing_behind(cloud):
+    room_id, listener = new_room_id(), cloud.bus()
+    create, asked, go_on = listener._wire.create_subscription, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*names):
+        asked.set()
+        await go_on.wait()
+        await create(*names)
+
+    async def unstoppably(*names):  # as on a server, which does not learn of our cancelling
+        await asyncio.shield(asyncio.ensure_future(slowly(*names)))
+
+    listener._wire.create_subscription = unstoppably
+    stay = listener.listen(room_id)
+    await stay.__aenter__()
+    await asked.wait()
+    leaving = asyncio.ensure_future(stay.__aexit__(None, None, None))
+    await asyncio.wait({leaving}, timeout=0.1)
+    go_on.set()
+    await leaving
+    assert await cloud.left_behind(room_id) == 0
+
+
+async def test_one_who_comes_back_while_the_subscription_goes_waits_for_a_new_one(cloud):
+    room_id, sender, listener = new_room_id(), cloud.bus(), cloud.bus()
+    delete, asked, go_on = listener._wire.delete_subscription, asyncio.Event(), asyncio.Event()
+
+    async def slowly(path):
+        asked.set()
+        await go_on.wait()
+        await delete(path)
+
+    stay = listener.listen(room_id)
+    await meet(sender, room_id, await stay.__aenter__())
+    listener._wire.delete_subscription = slowly
+    leaving = asyncio.ensure_future(stay.__aexit__(None, None, None))
+    await asked.wait()
+    async with listener.listen(room_id) as messages:
+        await asyncio.wait({leaving}, timeout=0.1)
+        go_on.set()
+        await leaving
+        await meet(sender, room_id, messages)
+        assert listener.gauges.reattached == 0
 
 
 async def test_messages_of_one_moment_share_one_request(cloud):

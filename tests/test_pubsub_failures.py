@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 import pytest
+from google.pubsub_v1 import types
 
 from adapters import bus_pubsub
 from adapters.bus_pubsub import PubSubBus
@@ -19,10 +20,11 @@ PROJECT = "my-project"
 
 
 class Script(grpc.GenericRpcHandler):
-    """Answers every call with one status, or with silence for None."""
+    """Answers every call with one status, or with silence for None; `times` only, if given."""
 
     def __init__(self, code: grpc.StatusCode | None, text: str) -> None:
         self.calls: list[str] = []
+        self.times: int | None = None
         self._code = code
         self._text = text
 
@@ -35,7 +37,9 @@ class Script(grpc.GenericRpcHandler):
     async def _answer(self, _, context):
         if self._code is None:
             await asyncio.Event().wait()
-        await context.abort(self._code, self._text)
+        if self.times is None or len(self.calls) <= self.times:
+            await context.abort(self._code, self._text)
+        return b""
 
     async def _stream(self, requests, context):
         await self._answer(requests, context)
@@ -43,11 +47,8 @@ class Script(grpc.GenericRpcHandler):
 
 
 @asynccontextmanager
-async def playing(
-    code: grpc.StatusCode | None, text: str = ""
-) -> AsyncIterator[tuple[Script, str]]:
+async def playing(script: Script) -> AsyncIterator[tuple[Script, str]]:
     server = grpc.aio.server()
-    script = Script(code, text)
     server.add_generic_rpc_handlers((script,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -55,6 +56,39 @@ async def playing(
         yield script, f"127.0.0.1:{port}"
     finally:
         await server.stop(None)
+
+
+class Deliverer(Script):
+    """Lets everything be made, then delivers three messages and remembers what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(None, "")
+        self.acknowledged: list[str] = []
+        self.all_acknowledged = asyncio.Event()
+
+    async def _answer(self, *_):
+        return b""
+
+    async def _stream(self, requests, context):
+        message = {"data": b"x", "attributes": {"instance": "relay-b"}}
+        some = [{"ack_id": ack, "message": message} for ack in ("one", "two", "three")]
+        yield types.StreamingPullResponse.serialize(
+            types.StreamingPullResponse(received_messages=some)
+        )
+        async for request in requests:
+            said = types.StreamingPullRequest.deserialize(request)
+            self.acknowledged += said.ack_ids
+            if len(self.acknowledged) == len(some):
+                self.all_acknowledged.set()
+
+
+async def test_what_arrives_is_acknowledged_once_in_one_request():
+    async with playing(Deliverer()) as (script, address):
+        bus = PubSubBus(PROJECT, instance="relay-a", emulator=address)
+        async with bus.listen(new_room_id()), asyncio.timeout(20):
+            await script.all_acknowledged.wait()
+        await bus.close()
+        assert script.acknowledged == ["one", "two", "three"]
 
 
 TROUBLES = [
@@ -76,7 +110,7 @@ TROUBLES = [
 async def test_each_trouble_is_one_refusal_and_one_sentence_that_names_what_to_do(
     code, text, words, caplog
 ):
-    async with playing(code, text) as (_, address):
+    async with playing(Script(code, text)) as (_, address):
         bus = PubSubBus(PROJECT, instance="relay-a", emulator=address)
         sentence = await bus.check()
         assert sentence is not None
@@ -92,9 +126,19 @@ async def test_each_trouble_is_one_refusal_and_one_sentence_that_names_what_to_d
     assert bus.gauges.refused == 3
 
 
+async def test_a_connection_found_dead_is_no_refusal():
+    async with playing(Script(grpc.StatusCode.UNAVAILABLE, "Socket closed")) as (script, address):
+        script.times = 1
+        bus = PubSubBus(PROJECT, instance="relay-a", emulator=address)
+        await bus.publish(new_room_id(), b"x")
+        assert script.calls == ["Publish", "Publish"]
+        assert (bus.gauges.sent, bus.gauges.refused) == (1, 0)
+        await bus.close()
+
+
 async def test_a_server_that_never_answers_is_given_up_on(monkeypatch):
     monkeypatch.setattr(bus_pubsub, "PUBLISH_S", 0.2)
-    async with playing(None) as (_, address):
+    async with playing(Script(None, "")) as (_, address):
         bus = PubSubBus(PROJECT, instance="relay-a", emulator=address)
         assert "does not answer" in (await bus.check() or "")
         with pytest.raises(Refused) as refused:
@@ -105,7 +149,7 @@ async def test_a_server_that_never_answers_is_given_up_on(monkeypatch):
 
 async def test_a_refused_listener_tries_seldom_says_it_once_and_still_leaves(caplog):
     rooms = [new_room_id() for _ in range(5)]
-    async with playing(grpc.StatusCode.PERMISSION_DENIED, "no") as (script, address):
+    async with playing(Script(grpc.StatusCode.PERMISSION_DENIED, "no")) as (script, address):
         bus = PubSubBus(PROJECT, instance="relay-a", emulator=address)
         async with asyncio.timeout(20):
             entered = [bus.listen(room) for room in rooms]
