@@ -11,7 +11,7 @@ HZ ?= 20
 
 .PHONY: deploy plan destroy archive image cost coldstart smoke
 
-deploy: $(VENV)/runtime page-modules ## Into your own project: make deploy ENV=dev PROJECT=your-project
+deploy: $(VENV)/runtime demo/node_modules/.ready ## Into your own project: make deploy ENV=dev PROJECT=your-project
 	@$(_DEPLOY) apply $(_WHERE)
 
 plan: $(VENV)/runtime ## What a deploy would change
@@ -34,7 +34,3 @@ cost: $(VENV)/runtime ## What a month costs: make cost ROOMS=10 PEOPLE=8 HOURS=9
 
 coldstart: $(VENV)/runtime ## What a cold start of the relay is made of
 	@$(BIN)/python -m infra.tools.coldstart
-
-.PHONY: page-modules
-page-modules:
-	@test -d demo/node_modules/three || npm ci --silent --prefix demo

@@ -249,6 +249,12 @@ def test_a_destroy_sweeps_what_rooms_made_and_says_what_stays(stage: Stage) -> N
     assert stage.asked.index("terraform apply") < stage.asked.index("pubsub topics delete")
 
 
+def test_a_destroy_never_takes_over_a_database_that_was_kept(stage: Stage) -> None:
+    stage.deploy(("firestore databases describe", 0, "there"), what="destroy")
+    assert "terraform apply" in stage.asked
+    assert "terraform import" not in stage.asked
+
+
 def test_a_destroy_asks_first(stage: Stage) -> None:
     stage.deploy(what="destroy", words=(), typed="no\n")
     assert "terraform apply" not in stage.asked

@@ -3,7 +3,7 @@
 resource "google_logging_metric" "errors" {
   name        = "vchat/errors"
   description = "Errors logged by the api, the janitor and the relays, the platform's own (out of memory) included"
-  filter      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^vchat-\" AND severity>=ERROR"
+  filter      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^vchat-\" AND severity>=ERROR AND NOT log_id(\"run.googleapis.com/requests\")"
 
   metric_descriptor {
     metric_kind = "DELTA"

@@ -65,6 +65,7 @@ def main() -> None:
 def apply(it: Deployment) -> None:
     """Build, push, apply, upload and try it out."""
     variables = _prepare(it)
+    _adopt(it, variables)
     _first(it, variables)
     variables["TF_VAR_relay_image"] = _image(it)
     if _planned(it, variables):
@@ -154,7 +155,6 @@ def _prepare(it: Deployment) -> dict[str, str]:
                 "  Once deployed it is kept in Secret Manager and need not be named again."
             )
         variables["TF_VAR_redis_url"] = url
-    _adopt(it, variables)
     return variables
 
 
@@ -167,7 +167,8 @@ def _secret(it: Deployment, name: str) -> str:
 
 
 def _adopt(it: Deployment, variables: dict[str, str]) -> None:
-    """Take over a database that an earlier destroy kept."""
+    """Take over a database that an earlier destroy kept. Only an apply may: a destroy that took it
+    over could delete what another environment kept."""
     address = "google_firestore_database.main"
     known = ask(*TERRAFORM, "state", "list", address, env=variables, cwd=INFRA / "terraform")
     words = ("firestore", "databases", "describe", "--database=(default)")
