@@ -11,6 +11,8 @@ const FORWARD_M = 1.0;
 /** How much of the row must fit beside the lobby's card. */
 const ROW_M = 4.7;
 const CARD_PX = 480;
+/** From here down the card lies below the stage; styles.css has the same number. */
+const NARROW_PX = 860;
 
 export class Lineup {
   /** @type {{id: string, avatar: Avatar, motion: Motion, x: number, z: number, row: number}[]} */
@@ -44,12 +46,12 @@ export class Lineup {
   /** @param {number} dt */
   #frame(dt) {
     const chosen = this.#figures.find(({ id }) => id === this.#chosen);
-    const narrow = this.#stage.camera.aspect < 1.1;
+    const narrow = innerWidth <= NARROW_PX;
     const { view } = this.#stage;
-    view.aim.set(narrow ? (chosen?.x ?? 0) : (chosen?.x ?? 0) * 0.15, 0.83, 0);
+    view.aim.set((chosen?.x ?? 0) * 0.15, narrow ? 0.72 : 0.83, 0);
     const { fov, aspect } = this.#stage.camera;
-    const free = aspect * (1 - CARD_PX / innerWidth);
-    view.distance = narrow ? 3.5 : Math.max(4.6, ROW_M / (2 * Math.tan((fov * Math.PI) / 360) * free));
+    const free = narrow ? aspect : aspect * (1 - CARD_PX / innerWidth);
+    view.distance = Math.max(narrow ? 3.2 : 4.6, ROW_M / (2 * Math.tan((fov * Math.PI) / 360) * free));
     view.shift = narrow ? 0 : CARD_PX;
     const eye = new Vector3();
     for (const figure of this.#figures) {
