@@ -1,21 +1,25 @@
 """The caller's own account: name, avatar, and its end."""
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
 import msgspec
 
+from functions.avatars import hub_avatar
 from functions.fields import bad_field
 from functions.rooms import end_room
 from functions.services import Services
 from functions.shapes import AccountChanges, AvatarChoice, User, user_of
 from functions.telling import tell
+from functions.vroid import drop_grant
 from functions.web import Call, Operation
 from vchat.errors import Refused, Why
 from vchat.model import Account, Avatar
 from vchat.state import Reason
 
 _PRESET = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_LOCAL_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 _URL = re.compile(r"https://[!-~]+")
 
 
@@ -29,7 +33,14 @@ async def change_me(call: Call, services: Services) -> User:
 
 
 async def choose_avatar(call: Call, services: Services) -> User:
-    avatar = _avatar(call.read(AvatarChoice))
+    choice = call.read(AvatarChoice)
+    if choice.source == "vroid" and services.vroid is None:
+        raise bad_field("source", "VRoid Hub is not configured here")
+    avatar = (
+        await hub_avatar(call, services, choice.id)
+        if choice.source == "vroid"
+        else _checked_avatar(choice)
+    )
     return await _change(call, services, {"avatar": avatar})
 
 
@@ -39,28 +50,40 @@ async def delete_me(call: Call, services: Services) -> None:
     for room in await services.store.rooms_of(user_id, now=call.today):
         await end_room(call, services, room)
     for room_id in await services.state.visits(user_id):
-        logged = await services.state.leave(room_id, user_id, None, Reason.LEFT)
+        # Kicked, since that closes sockets and also refuses the tickets that are still out.
+        logged = await services.state.leave(room_id, user_id, None, Reason.KICKED)
         await tell(services, room_id, logged)
+    await drop_grant(services, user_id)
     await services.store.delete_account(user_id)
 
 
-def _avatar(choice: AvatarChoice) -> Avatar:
+def _checked_avatar(choice: AvatarChoice) -> Avatar:
     match choice.source:
         case "preset" if not _PRESET.fullmatch(choice.id):
             raise bad_field("id", "Expected a preset's name: a-z, 0-9 and hyphens, at most 64")
         case "url" if not _is_https(choice.id):
-            raise bad_field("id", "Expected an https URL")
-        case "vroid":
-            raise bad_field("source", "VRoid Hub models cannot be chosen yet")
+            raise bad_field("id", "Expected an https URL of a public host")
     return Avatar(source=choice.source, id=choice.id)
 
 
 def _is_https(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return bool(_URL.fullmatch(text) and parts.hostname and parts.username is None)
+        host = parts.hostname or ""
+        return bool(_URL.fullmatch(text) and parts.username is None and _is_public(host))
     except ValueError:  # such as half an IPv6 address
         return False
+
+
+def _is_public(host: str) -> bool:
+    """Others' browsers will load it: it must not lead into the network they happen to be in."""
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        name = host.rstrip(".")
+        # The last label of a public name is no number; browsers read 0x7f.1 as an address.
+        ends_in_letters = name.rpartition(".")[2][:1].isalpha()
+        return "." in name and ends_in_letters and not name.endswith(_LOCAL_NAMES)
 
 
 async def _change(call: Call, services: Services, changes: dict[str, object]) -> User:
@@ -107,5 +130,6 @@ OPERATIONS = (
         handler=choose_avatar,
         body=AvatarChoice,
         answer=User,
+        refusals=(Why.NOT_FOUND, Why.FORBIDDEN, Why.HUB_SIGN_IN, Why.TOO_FAST),
     ),
 )

@@ -6,13 +6,29 @@ where you like: `Mount("/api", app=build(services))`.
 
 from starlette.applications import Starlette
 
-from functions import account, auth, health, invites, moderation, rooms, tokens
+from functions import (
+    account,
+    auth,
+    avatars,
+    exchange,
+    health,
+    identities,
+    invites,
+    moderation,
+    rooms,
+    tokens,
+    vroid,
+)
 from functions.services import Services
 from functions.web import Operation, application
 
 OPERATIONS: tuple[Operation, ...] = (
     *auth.OPERATIONS,
+    *exchange.OPERATIONS,
+    *vroid.OPERATIONS,
     *account.OPERATIONS,
+    *identities.OPERATIONS,
+    *avatars.OPERATIONS,
     *rooms.OPERATIONS,
     *invites.OPERATIONS,
     *moderation.OPERATIONS,

@@ -15,11 +15,7 @@ async def json_object(request: Request) -> dict[str, Any]:
 
     Raises Refused with PAYLOAD_TOO_LARGE, INVALID_JSON, or INVALID_REQUEST for other JSON.
     """
-    try:
-        async with asyncio.timeout(limits.BODY_S):
-            body = await _bounded(request)
-    except (TimeoutError, ClientDisconnect) as error:
-        raise Refused(Why.INVALID_REQUEST, "The body did not arrive in time.") from error
+    body = await bounded_body(request)
     if not body:
         return {}
     try:
@@ -31,6 +27,15 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refused(Why.INVALID_REQUEST, errors=(("", "Expected a JSON object"),))
     return value
+
+
+async def bounded_body(request: Request) -> bytes:
+    """The body's bytes. Raises Refused with PAYLOAD_TOO_LARGE or INVALID_REQUEST."""
+    try:
+        async with asyncio.timeout(limits.BODY_S):
+            return await _bounded(request)
+    except (TimeoutError, ClientDisconnect) as error:
+        raise Refused(Why.INVALID_REQUEST, "The body did not arrive in time.") from error
 
 
 async def _bounded(request: Request) -> bytes:

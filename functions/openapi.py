@@ -20,6 +20,7 @@ from vchat.errors import Why
 _PARAMETER = re.compile(r"{(\w+)}")
 _TAGS = {
     "auth": "Signing in, and the caller's own account",
+    "avatars": "VRoid Hub's models",
     "rooms": "Rooms, who is in them, invites and moderation",
     "tokens": "Tickets and public keys",
     "every": "For operators",

@@ -37,6 +37,7 @@ async def make_room(call: Call, services: Services) -> RoomView:
         owner_id=owner_id,
         status=RoomStatus.OPEN,
         locked=False,
+        uses=wanted.uses,
         created_at=call.today,
         ended_at=None,
         expires_at=rfc3339(call.now + limits.ROOM_LIFE_S),

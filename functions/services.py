@@ -2,22 +2,36 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vchat.bus import Bus
+from vchat.hub import Hub
+from vchat.identity import IdentityProviders
 from vchat.keys import KeyRing
 from vchat.state import State
 from vchat.store import Store
+from vchat.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubAccess:
+    """VRoid Hub, the vault for what people grant us there, and the pages that a sign-in there may
+    end at (exact URLs, but for the query)."""
+
+    hub: Hub
+    vault: Vault
+    return_urls: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The world as the handlers see it.
 
-    `issuer` is the API's public base URL and the `iss` of all tokens; `relay_urls` are the bases
-    (ws:// or wss://) that rooms are spread over; `origins` the exact origins of pages that may
-    call; `proxies` how many proxies in front append to X-Forwarded-For; `clock` gives seconds since
-    the epoch.
+    `providers` are those whose tokens are exchanged, `vroid` is VRoid Hub: what is not configured
+    is not there. `issuer` is the API's public base URL and the `iss` of all tokens; `relay_urls`
+    are the bases (ws:// or wss://) that rooms are spread over; `origins` the exact origins of
+    pages that may call; `proxies` how many proxies in front append to X-Forwarded-For; `clock`
+    gives seconds since the epoch.
     """
 
     store: Store
@@ -26,6 +40,8 @@ class Services:
     keys: KeyRing
     issuer: str
     relay_urls: tuple[str, ...]
+    providers: IdentityProviders = field(default_factory=dict)
+    vroid: HubAccess | None = None
     origins: frozenset[str] = frozenset()
     proxies: int = 0
     clock: Callable[[], float] = time.time

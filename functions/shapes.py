@@ -8,9 +8,11 @@ from msgspec import Meta
 
 from functions.fields import Description, Id, Moment, Note, PersonName, RoomName
 from vchat import limits
-from vchat.model import Account, Avatar, Identity, Member, Room, Visibility
+from vchat.hub import Model, Shelf
+from vchat.model import Account, Avatar, Conditions, Identity, Member, Room, Use, Visibility
 
 Capacity = Annotated[int, Meta(ge=1, le=limits.ROOM_CAPACITY)]
+Uses = Annotated[tuple[Use, ...], Meta(max_length=len(Use))]
 OpaqueText = Annotated[str, Meta(max_length=256)]
 
 
@@ -23,6 +25,28 @@ class Shape(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 class GuestSignIn(Shape, frozen=True, kw_only=True):
     name: PersonName
+
+
+class ProviderToken(Shape, frozen=True, kw_only=True):
+    """What a provider issued: a Firebase ID token; a NextAuth session, as the cookie's value, a
+    whole Cookie header or a Bearer value; the code that a sign-in at VRoid Hub ended with."""
+
+    provider: Literal["firebase", "nextauth", "vroid"]
+    token: Annotated[str, Meta(min_length=1, max_length=limits.SIGN_IN_TOKEN_BYTES)]
+
+
+class HubSignIn(Shape, frozen=True, kw_only=True):
+    """`return_to` is the page that the sign-in ends at."""
+
+    return_to: Annotated[str, Meta(max_length=2048)]
+
+
+class HubReturn(Shape, frozen=True, kw_only=True):
+    """What VRoid Hub sends a browser back with: RFC 6749, sections 4.1.2 and 4.1.2.1."""
+
+    state: OpaqueText
+    code: Annotated[str, Meta(min_length=1, max_length=2048)] | None = None
+    error: Annotated[str, Meta(max_length=256)] | None = None
 
 
 class RefreshToken(Shape, frozen=True, kw_only=True):
@@ -38,11 +62,18 @@ class AvatarChoice(Shape, frozen=True, kw_only=True):
     id: Annotated[str, Meta(min_length=1, max_length=limits.AVATAR_ID_LENGTH)]
 
 
+class AvatarQuery(Shape, frozen=True, kw_only=True):
+    source: Shelf = Shelf.MINE
+    limit: Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)] = limits.PAGE_DEFAULT
+    cursor: Annotated[str, Meta(max_length=4096)] | None = None
+
+
 class NewRoom(Shape, frozen=True, kw_only=True):
     name: RoomName
     description: Description | None = None
     visibility: Visibility
     capacity: Capacity = limits.ROOM_CAPACITY_DEFAULT
+    uses: Uses = ()
 
 
 class RoomChanges(Shape, frozen=True, kw_only=True):
@@ -50,6 +81,7 @@ class RoomChanges(Shape, frozen=True, kw_only=True):
     description: Description | None = None
     visibility: Visibility | None = None
     capacity: Capacity | None = None
+    uses: Uses | None = None
 
 
 class RoomQuery(Shape, frozen=True, kw_only=True):
@@ -93,6 +125,13 @@ class User(Shape, frozen=True, kw_only=True):
     identities: tuple[Identity, ...]
 
 
+class SignInChoices(Shape, frozen=True, kw_only=True):
+    """What is configured here: ways to sign in, and whether rooms have voice."""
+
+    sign_in: tuple[str, ...]
+    voice: bool
+
+
 class Session(Shape, frozen=True, kw_only=True):
     """`expires_in` is how many seconds the access token lives."""
 
@@ -100,6 +139,19 @@ class Session(Shape, frozen=True, kw_only=True):
     expires_in: int
     refresh_token: str
     user: User
+
+
+class AvatarList(Shape, frozen=True, kw_only=True):
+    items: tuple[Model, ...]
+    next_cursor: str | None
+
+
+class AvatarDownload(Shape, frozen=True, kw_only=True):
+    """`url` is good once or twice until `expires_at`, and for the caller alone."""
+
+    url: str
+    expires_at: str
+    conditions: Conditions
 
 
 class RoomView(Room, frozen=True, kw_only=True):

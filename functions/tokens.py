@@ -3,6 +3,7 @@
 import msgspec
 
 from functions.access import belongs, rank, require_no_ban, require_open
+from functions.avatars import require_allowed
 from functions.invites import is_invited
 from functions.rates import spend
 from functions.services import Services
@@ -24,9 +25,6 @@ async def make_ticket(call: Call, services: Services) -> TicketMade:
     standing = await services.store.standing(room.id, account.id)
     require_no_ban(standing, call.today)
     # A kick keeps people out until the tickets they may still hold are dead.
-    barred = await services.state.barred(room.id, account.id)
-    if barred is not None:
-        raise Refused(barred)
     if barred := await services.state.barred(room.id, account.id):
         raise Refused(barred)
     wanted = call.read(TicketRequest)
@@ -49,6 +47,7 @@ async def make_ticket(call: Call, services: Services) -> TicketMade:
         raise Refused(Why.ROOM_LOCKED)
     if len(members) >= room.capacity and not sits:
         raise Refused(Why.ROOM_FULL)
+    require_allowed(account.avatar, room)
     await spend(services, "ticket", account.id, limits.TICKETS)
 
     await services.state.show_room(room)
@@ -91,11 +90,11 @@ OPERATIONS = (
         refusals=(
             Why.BANNED,
             Why.KICKED,
-            Why.KICKED,
             Why.INVITE_REQUIRED,
             Why.ROOM_ENDED,
             Why.ROOM_LOCKED,
             Why.ROOM_FULL,
+            Why.AVATAR_NOT_ALLOWED,
             Why.TOO_FAST,
         ),
     ),

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from functions import fields
-from functions.body import json_object
+from functions.body import bounded_body, json_object
 from functions.edge import Edge, request_id
 from functions.problems import problem_response
 from functions.services import Services
@@ -51,7 +51,10 @@ class Call:
     address: str
     params: Mapping[str, str]
     query: Mapping[str, str]
+    headers: Mapping[str, str]
+    cookies: Mapping[str, str]
     body: Mapping[str, Any]
+    raw: bytes
     caller: Account | None
     found_room: Room | None
 
@@ -78,6 +81,14 @@ class Call:
         return fields.read(kind, self.query, strict=False)
 
 
+class Redirect(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that sends the browser elsewhere, and may leave it a cookie; "" removes it."""
+
+    location: str
+    cookie: tuple[str, str, int] | None = None
+    """Name, value, and life in seconds."""
+
+
 Handler = Callable[[Call, Services], Awaitable[msgspec.Struct | None]]
 
 
@@ -85,7 +96,8 @@ Handler = Callable[[Call, Services], Awaitable[msgspec.Struct | None]]
 class Operation:
     """One method at one path: what it takes, what it answers, and why it may refuse.
 
-    `target` is the deployed function it belongs to. `refusals` are those beyond what follows from
+    `target` is the deployed function it belongs to. `signed_body` hands the handler the bytes as
+    they came, where a signature covers them. `refusals` are those beyond what follows from
     the other fields; they are for the OpenAPI file.
     """
 
@@ -98,6 +110,7 @@ class Operation:
     status: int = 200
     body: type[msgspec.Struct] | None = None
     query: type[msgspec.Struct] | None = None
+    signed_body: bool = False
     sign_in: SignIn = SignIn.REQUIRED
     refusals: tuple[Why, ...] = ()
     cache: str = "no-store"
@@ -139,7 +152,11 @@ def _endpoint(
         operation = operations["GET" if request.method == "HEAD" else request.method]
         answer = await operation.handler(await _call(request, operation, services), services)
         response = Response(status_code=operation.status)
-        if answer is not None:
+        if isinstance(answer, Redirect):
+            response.headers["Location"] = answer.location
+            if answer.cookie is not None:
+                _set_cookie(response, *answer.cookie, secure=services.issuer.startswith("https:"))
+        elif answer is not None:
             response = Response(
                 msgspec.json.encode(answer), operation.status, media_type="application/json"
             )
@@ -147,6 +164,13 @@ def _endpoint(
         return response
 
     return endpoint
+
+
+def _set_cookie(response: Response, name: str, value: str, life_s: int, *, secure: bool) -> None:
+    # Lax: it must come along when another site sends the browser back to us.
+    response.set_cookie(
+        name, value, max_age=life_s, path="/", httponly=True, samesite="lax", secure=secure
+    )
 
 
 def _allow(methods: Iterable[str]) -> str:
@@ -171,7 +195,10 @@ async def _call(request: Request, operation: Operation, services: Services) -> C
         address=caller_address(request.scope, services.proxies),
         params=request.path_params,
         query=request.query_params,
+        headers=request.headers,
+        cookies=request.cookies,
         body=body,
+        raw=await bounded_body(request) if operation.signed_body else b"",
         caller=caller,
         found_room=room,
     )

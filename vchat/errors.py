@@ -53,6 +53,11 @@ class Why(Enum):
     BANNED = Refusal("banned", "You are banned from this room", 403, 4302)
     KICKED = Refusal("kicked", "You were removed from this room a moment ago", 403, 4301)
 
+    AVATAR_NOT_ALLOWED = Refusal("avatar-not-allowed", "This room does not take your avatar", 409)
+
+    # VRoid Hub
+    HUB_SIGN_IN = Refusal("hub-sign-in", "Sign in at VRoid Hub again", 409)
+
     # A connection's life
     MIGRATE = Refusal("migrate", "This relay is going away; come back now", None, 4001)
     ROTATE = Refusal("rotate", "This connection has lived long enough; come back", None, 4002)

@@ -1,0 +1,290 @@
+"""Signing in at VRoid Hub, linking, and what happens to what people grant there."""
+
+import asyncio
+import sqlite3
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+
+from tests.fakes.vroid_hub import ACCESS_S, ME, PRESIGNED
+from tests.http_api import Guest, refused
+from tests.identity_world import PAGE, House, nextauth_session, query_of
+from tests.identity_world import _house as _house
+from tests.identity_world import _log as _log
+from vchat import limits
+from vchat.tokens import ACCESS, sign
+
+
+async def test_a_person_signs_in_and_is_the_same_one_next_time(house: House):
+    first = await house.someone()
+    again = await house.someone()
+    assert first.id == again.id
+    user = (await again("GET", "/me")).json()
+    assert user["identities"] == [{"provider": "vroid", "subject": ME}]
+    assert user["name"] == "テスト太郎"
+
+
+async def test_the_way_out_carries_all_that_the_hub_demands(house: House):
+    out = await house.to_the_hub()
+    asked = query_of(out.headers["location"])
+    assert asked["code_challenge_method"] == "S256"
+    assert asked.keys() == {
+        *("response_type", "client_id", "redirect_uri", "scope", "state"),
+        *("code_challenge", "code_challenge_method"),
+    }
+    cookie = out.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+
+
+@pytest.mark.parametrize(
+    "return_to",
+    [
+        "https://evil.test/",
+        "https://page.test.evil.test/",
+        "https://page.test@evil.test/",
+        "https://page.test/other",
+        "https://page.test",
+        "http://page.test/",
+        "//page.test/",
+        "/",
+        "https://page.test/#x",
+        "https://page.test/\\evil.test",
+        "https://page.test/ x",
+        "https://page.test/\r\nSet-Cookie: a=b",
+        "javascript:alert(1)//https://page.test/",
+        "https://[::1",
+        "",
+    ],
+)
+async def test_a_sign_in_ends_only_at_pages_of_ours(house: House, return_to):
+    response = await house.to_the_hub(return_to)
+    assert refused(response, 400, "invalid-request")["errors"][0]["pointer"] == "/returnTo"
+
+
+async def test_the_page_gets_its_own_query_back(house: House):
+    assert "code" in await house.sign_in_at_the_hub("https://page.test/in?login=7")
+
+
+async def test_a_code_works_once_and_for_a_minute(house: House):
+    code = (await house.sign_in_at_the_hub())["code"]
+    answers = await asyncio.gather(*(house.exchange("vroid", code) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401, 401]
+    for bad in ("x", "vc_x", code[:-1], code.replace("vc_", "vo_")):
+        refused(await house.exchange("vroid", bad), 401, "unauthenticated")
+
+
+async def test_who_is_sent_back_by_somebody_elses_link_is_not_signed_in(house: House):
+    out = await house.to_the_hub()
+    agreed = await house.http.get(out.headers["location"])
+    house.http.cookies.clear()  # another browser
+    back = await house.http.get(agreed.headers["location"])
+    refused(back, 400, "invalid-request")
+    # Nor can the link be tried again from the right one.
+    refused(await house.http.get(agreed.headers["location"]), 400, "invalid-request")
+
+
+@pytest.mark.parametrize("change", [{"state": "made-up"}, {"state": ""}, {"state": None}])
+async def test_a_return_that_we_did_not_begin_is_refused(house: House, change):
+    out = await house.to_the_hub()
+    agreed = await house.http.get(out.headers["location"])
+    parts = urlsplit(agreed.headers["location"])
+    query = {**dict(parse_qsl(parts.query)), **change}
+    query = {name: value for name, value in query.items() if value is not None}
+    back = await house.http.get(parts._replace(query=urlencode(query)).geturl())
+    refused(back, 400, "invalid-request")
+
+
+async def test_a_return_works_once(house: House):
+    out = await house.to_the_hub()
+    agreed = await house.http.get(out.headers["location"])
+    assert (await house.http.get(agreed.headers["location"])).status_code == 302
+    refused(await house.http.get(agreed.headers["location"]), 400, "invalid-request")
+
+
+async def test_who_does_not_agree_comes_back_to_the_page_and_hears_it(house: House):
+    house.hub.deny = True
+    assert await house.sign_in_at_the_hub() == {"error": "unauthenticated"}
+
+
+@pytest.mark.parametrize("trouble", ["500", "429", "html", "html-200", "array", "null", "huge"])
+async def test_a_hub_in_trouble_brings_people_back_with_a_reason(house: House, trouble):
+    out = await house.to_the_hub()
+    agreed = await house.http.get(out.headers["location"])
+    house.hub.trouble = trouble
+    back = await house.http.get(agreed.headers["location"])
+    assert back.status_code == 302
+    assert back.headers["location"] == f"{PAGE}#error=unavailable"
+
+
+# Linking
+
+
+async def test_one_account_has_many_identities_and_each_signs_in_to_it(house: House):
+    guest = await house.api.guest()
+    session = nextauth_session("site-7", house.services.clock())
+    code = (await house.sign_in_at_the_hub())["code"]
+    for provider, token in (("nextauth", session), ("vroid", code)):
+        linked = await guest("POST", "/me/identities", {"provider": provider, "token": token})
+        assert linked.status_code == 200, linked.text
+    assert {one["provider"] for one in linked.json()["identities"]} == {"nextauth", "vroid"}
+    assert (await house.with_nextauth("site-7")).id == guest.id
+    assert (await house.someone()).id == guest.id
+
+
+async def test_an_identity_of_another_account_cannot_be_taken(house: House):
+    owner = await house.with_nextauth("site-7")
+    thief = await house.api.guest()
+    token = nextauth_session("site-7", house.services.clock())
+    taken = await thief("POST", "/me/identities", {"provider": "nextauth", "token": token})
+    refused(taken, 409, "conflict")
+    assert (await house.with_nextauth("site-7")).id == owner.id
+
+
+async def test_a_second_identity_of_one_provider_is_refused(house: House):
+    person = await house.with_nextauth("site-7")
+    token = nextauth_session("site-8", house.services.clock())
+    second = await person("POST", "/me/identities", {"provider": "nextauth", "token": token})
+    refused(second, 409, "conflict")
+
+
+async def test_two_first_sign_ins_at_once_make_one_account(house: House):
+    people = await asyncio.gather(*(house.with_nextauth("site-9") for _ in range(5)))
+    assert len({person.id for person in people}) == 1
+
+
+async def test_unlinking_revokes_at_the_hub_and_forgets(house: House):
+    person = await house.someone()
+    refresh = list(house.hub.refresh)
+    assert (await person("DELETE", "/me/identities/vroid")).status_code == 204
+    assert set(refresh) <= set(house.hub.revoked)
+    assert (await person("GET", "/me")).json()["identities"] == []
+    refused(await person("GET", "/avatars"), 409, "hub-sign-in")
+    assert (await house.someone()).id != person.id
+
+
+async def test_unlinking_works_while_the_hub_is_away(house: House):
+    person = await house.someone()
+    house.hub.trouble = "503"
+    assert (await person("DELETE", "/me/identities/vroid")).status_code == 204
+    assert (await person("GET", "/me")).json()["identities"] == []
+
+
+async def test_a_deleted_account_leaves_nothing_behind_here_or_there(house: House):
+    person = await house.someone()
+    owner = await house.api.guest()
+    room = await owner.room()
+    ticket = (await person.ticket(room)).json()["ticket"]
+    assert (await person("DELETE", "/me")).status_code == 204
+    assert set(house.hub.refresh) <= set(house.hub.revoked)
+    refused(await person("GET", "/me"), 401, "unauthenticated")
+    body = {"refreshToken": person.session["refreshToken"]}
+    refused(await house.api("POST", "/auth/refresh", body), 401, "unauthenticated")
+    assert ticket
+    assert await house.services.state.barred(room, person.id)  # the ticket that is still out
+    assert (await house.someone()).id != person.id
+
+
+# The grant
+
+
+async def test_what_a_person_granted_is_stored_sealed(house: House, tmp_path):
+    person = await house.someone()
+    sealed = await house.services.store.secret(person.id, "vroid")
+    assert sealed is not None
+    with sqlite3.connect(tmp_path / "vchat.db") as db:
+        dump = "\n".join(db.iterdump()).encode()
+    for secret in house.hub.secrets():
+        assert secret.encode() not in sealed
+        assert secret.encode() not in dump
+    db.close()
+
+
+async def test_tokens_are_renewed_before_they_end_and_once_by_all_together(house: House):
+    person = await house.someone()
+    house.clock.pass_s(ACCESS_S - 120)
+    answers = await asyncio.gather(*(fresh(house, person) for _ in range(6)))
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert list(house.hub.refresh.values()) == [False, True]
+
+
+async def test_renewal_goes_on_from_the_newest_token(house: House):
+    person = await house.someone()
+    for _ in range(3):
+        house.clock.pass_s(ACCESS_S + 60)
+        await house.redis.flushall()  # nobody's turn to renew lasts for an hour
+        assert (await fresh(house, person)).status_code == 200
+    assert list(house.hub.refresh.values()) == [False, False, False, True]
+
+
+async def test_who_took_the_grant_back_at_the_hub_is_asked_to_sign_in_again(house: House):
+    person = await house.someone()
+    house.clock.pass_s(ACCESS_S + 60)
+    for token in house.hub.refresh:
+        house.hub.refresh[token] = False
+    refused(await fresh(house, person), 409, "hub-sign-in")
+    refused(await fresh(house, person), 409, "hub-sign-in")
+    await house.someone()
+    assert (await fresh(house, person)).status_code == 200
+
+
+async def test_a_renewal_that_the_hub_could_not_do_loses_nothing(house: House):
+    person = await house.someone()
+    house.clock.pass_s(ACCESS_S + 60)
+    house.hub.trouble = "503"
+    refused(await fresh(house, person), 503, "unavailable")
+    house.hub.trouble = ""
+    await house.redis.flushall()  # the renewal's turn is over after some seconds
+    assert (await fresh(house, person)).status_code == 200
+
+
+async def fresh(house: House, person: Guest):
+    """Ask for avatars with an access token of ours that has not ended."""
+    keys, now = house.services.keys, int(house.services.clock())
+    token = sign(
+        ACCESS,
+        {"sub": person.id},
+        issuer=house.services.issuer,
+        kid=keys.kid,
+        key=keys.signing,
+        now=now,
+    )
+    return await house.api("GET", "/avatars", token=token)
+
+
+# Nothing secret
+
+
+async def test_nothing_secret_is_logged_or_shown(house: House):
+    person = await house.someone()
+    session = nextauth_session("site-7", house.services.clock())
+    await house.exchange("nextauth", session)
+    await house.exchange("nextauth", session[:-3])
+    code = (await house.sign_in_at_the_hub())["code"]
+    await person("GET", "/avatars?source=hearts&limit=1")
+    await person("POST", "/avatars/100/download")
+    house.hub.trouble = "500"
+    await person("POST", "/avatars/100/download")
+    house.hub.trouble = ""
+    await house.exchange("vroid", code)
+    await person("DELETE", "/me")
+    ours = [person.token, person.session["refreshToken"], session, code]
+    logged = house.log.text
+    assert "/auth/exchange" in logged  # the log was listening
+    for secret in [*house.hub.secrets(), *ours, PRESIGNED, "Signature="]:
+        assert secret not in logged
+
+
+async def test_sign_ins_from_one_address_are_limited(house: House):
+    for _ in range(limits.SIGN_INS.burst):
+        refused(await house.exchange("vroid", "guess"), 401, "unauthenticated")
+    response = await house.exchange("vroid", "guess")
+    refused(response, 429, "too-fast")
+    assert int(response.headers["retry-after"]) >= 1
+
+
+async def test_what_is_not_configured_is_said(house: House):
+    choices = (await house.api("GET", "/auth/providers")).json()
+    assert choices["signIn"] == ["guest", "nextauth", "vroid"]
+    response = await house.exchange("firebase", "x")
+    assert refused(response, 400, "invalid-request")["errors"][0]["pointer"] == "/provider"
