@@ -16,7 +16,7 @@ from adapters.pubsub_wire import Wire
 from vchat.errors import Refused, Why
 from vchat.ids import new_room_id
 
-PUBLISH_S = 2.0
+PUBLISH_S = 3.0
 """The deadline of one publish, second try included; a message waits for at most one before it."""
 _AGAIN_S = 0.05
 CHECK_S = 60.0

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 _HOST = "127.0.0.1"
-_START_S = 30.0
+_START_S = 60.0
 _STOP_S = 10.0
 _GCLOUD = (
     "install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install), Java 17 or newer, "

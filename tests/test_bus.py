@@ -275,9 +275,13 @@ async def test_leaving_while_the_subscription_is_being_made_leaves_nothing_behin
         await go_on.wait()
         await create(*names)
 
-    async def unstoppably(*names):  # as on a server, which does not learn of our cancelling
-        await asyncio.shield(asyncio.ensure_future(slowly(*names)))
+    making: list[asyncio.Future[None]] = []
 
+    async def unstoppably(*names):  # as on a server, which does not learn of our cancelling
+        making.append(asyncio.ensure_future(slowly(*names)))
+        await asyncio.shield(making[-1])
+
+    await cloud.wire.create_topic(room_id)
     listener._wire.create_subscription = unstoppably
     stay = listener.listen(room_id)
     await stay.__aenter__()
@@ -285,7 +289,7 @@ async def test_leaving_while_the_subscription_is_being_made_leaves_nothing_behin
     leaving = asyncio.ensure_future(stay.__aexit__(None, None, None))
     await asyncio.wait({leaving}, timeout=0.1)
     go_on.set()
-    await leaving
+    await asyncio.gather(leaving, *making)
     assert await cloud.left_behind(room_id) == 0
 
 
@@ -427,6 +431,8 @@ async def test_150_rooms_cost_no_threads_and_close_without_a_trace(cloud):
             *(meet(sender, room, at) for room, at in zip(rooms, listeners, strict=True))
         )
         assert threading.active_count() <= 5
+        # Google allows about 100 streams in a connection.
+        assert [entry.streams for entry in listener._wire._channels._streams] == [80, 70]
         assert (listener.gauges.topics, listener.gauges.subscriptions) == (150, 150)
         await listener.close()
     assert (listener.gauges.topics, listener.gauges.subscriptions) == (0, 0)

@@ -91,6 +91,29 @@ async def test_what_arrives_is_acknowledged_once_in_one_request():
         assert script.acknowledged == ["one", "two", "three"]
 
 
+class Breaker(Deliverer):
+    """Lets everything be made, and breaks every stream."""
+
+    async def _stream(self, requests, context):
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "The service was unable to fulfil this.")
+        yield b""
+
+
+async def test_streams_that_break_leave_nothing_running():
+    before = asyncio.all_tasks()
+    async with playing(Breaker()) as (script, address):
+        bus = PubSubBus(PROJECT, instance="relay-a", emulator=address)
+        async with bus.listen(new_room_id()), asyncio.timeout(20):
+            while script.calls.count("StreamingPull") < 4:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await bus.close()
+        assert bus.gauges.reconnects >= 3
+    leftovers = asyncio.all_tasks() - before
+    if leftovers:  # cancelled ones need one more turn of the loop
+        await asyncio.wait(leftovers, timeout=1)
+    assert asyncio.all_tasks() <= before
+
+
 TROUBLES = [
     (grpc.StatusCode.PERMISSION_DENIED, "no", ["pubsub.topics.publish", PROJECT]),
     (
