@@ -195,6 +195,8 @@ def test_every_alert_has_its_heading_in_the_runbook_and_no_heading_is_left_over(
 def test_the_dashboard_is_json_whose_charts_do_not_overlap(plan: Plan) -> None:
     ((_, values),) = plan_check.of_type(plan, "google_monitoring_dashboard")
     tiles = json.loads(values["dashboard_json"])["mosaicLayout"]["tiles"]
+    assert ": 0" not in values["dashboard_json"].replace('":0', '": 0'), "Google drops zeros"
+    assert "[]" not in values["dashboard_json"], "Google drops empty lists"
     assert len({(tile.get("xPos", 0), tile.get("yPos", 0)) for tile in tiles}) == len(tiles)
 
 

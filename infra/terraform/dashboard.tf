@@ -20,9 +20,8 @@ resource "google_monitoring_dashboard" "this" {
     displayName = "V-Chat"
     mosaicLayout = {
       columns = 48
-      tiles = [for position, chart in local.charts : {
-        xPos   = position % 2 * 24
-        yPos   = floor(position / 2) * 16
+      # Google does not give back zeros and empty lists; written here they would be a change for ever.
+      tiles = [for position, chart in local.charts : merge({ for side, at in { xPos = position % 2 * 24, yPos = floor(position / 2) * 16 } : side => at if at > 0 }, {
         width  = 24
         height = 16
         widget = {
@@ -33,18 +32,17 @@ resource "google_monitoring_dashboard" "this" {
               timeSeriesQuery = {
                 timeSeriesFilter = {
                   filter = chart.filter
-                  aggregation = {
+                  aggregation = merge({
                     alignmentPeriod    = "60s"
                     perSeriesAligner   = chart.aligner
                     crossSeriesReducer = chart.reducer
-                    groupByFields      = chart.group_by
-                  }
+                  }, { for key, fields in { groupByFields = chart.group_by } : key => fields if length(fields) > 0 })
                 }
               }
             }]
           }
         }
-      }]
+      })]
     }
   })
 
