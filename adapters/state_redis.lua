@@ -115,6 +115,22 @@ local function same(a, b)
   return a == b
 end
 
+-- Change these fields of a member's card to what `wanted` has, and log the ones that differ.
+local function update(user, r, wanted, fields)
+  local card, told, changed = cjson.decode(r.card), {}, false
+  for _, field in ipairs(fields) do
+    if not same(card[field], wanted[field]) then
+      card[field], told[field], changed = wanted[field], wanted[field], true
+    end
+  end
+  if not changed then return false end
+  r.card = cjson.encode(card)
+  keep(user, r)
+  log('{"type":"member","seat":' .. r.seat .. ',"userId":' .. cjson.encode(user) .. ','
+    .. string.sub(cjson.encode(told), 2))
+  return true
+end
+
 local ops = {}
 
 function ops.show(json, capacity, locked, ended)
@@ -163,28 +179,16 @@ function ops.sit(user, session, instance, card, admitted, resume, lease)
   local replaced = ''
   local r = record(user)
   if r then
-    if resume == '1' then
-      if r.session ~= session then return refused('replaced') end
-    else
-      if r.session ~= session then replaced = r.session end
-      local old, new = cjson.decode(r.card), cjson.decode(card)
-      local changes, changed = {}, false
-      for _, field in ipairs({ 'name', 'role', 'avatar' }) do
-        if not same(old[field], new[field]) then
-          old[field], changes[field], changed = new[field], new[field], true
-        end
-      end
-      if changed then
-        r.card = cjson.encode(old)
-        log('{"type":"member","seat":' .. r.seat .. ',"userId":' .. cjson.encode(user) .. ','
-          .. string.sub(cjson.encode(changes), 2))
-      end
-    end
+    if resume == '1' and r.session ~= session then return refused('replaced') end
+    if r.session ~= session then replaced = r.session end
+    update(user, r, cjson.decode(card), resume == '1' and { 'relay' } or { 'name', 'role', 'avatar', 'relay' })
   else
     if resume == '1' then
       local was, left_card = string.match(call('HGET', key('lost'), user) or '', '^([^|]*)|(.*)$')
       if was ~= session then return refused('session-unknown') end
-      card = left_card
+      local back = cjson.decode(left_card)
+      back.relay = cjson.decode(card).relay
+      card = cjson.encode(back)
     end
     if room[3] == '1' and admitted ~= '1' then return refused('room-locked') end
     if call('ZCARD', key('leases')) >= tonumber(room[2]) then return refused('room-full') end
@@ -229,18 +233,10 @@ end
 function ops.amend(user, changes)
   local r = record(user)
   if not r then return { 'ok' } end
-  local card, wanted, told, changed = cjson.decode(r.card), cjson.decode(changes), {}, false
-  for field, value in pairs(wanted) do
-    if not same(card[field], value) then
-      card[field], told[field], changed = value, value, true
-    end
-  end
-  if not changed then return { 'ok' } end
-  r.card = cjson.encode(card)
-  keep(user, r)
+  local wanted, fields = cjson.decode(changes), {}
+  for field in pairs(wanted) do fields[#fields + 1] = field end
   local at = epoch()
-  log('{"type":"member","seat":' .. r.seat .. ',"userId":' .. cjson.encode(user) .. ','
-    .. string.sub(cjson.encode(told), 2))
+  if not update(user, r, wanted, fields) then return { 'ok' } end
   return { 'ok', at, added }
 end
 

@@ -128,7 +128,14 @@ class RedisState:
     # Seats
 
     async def sit(
-        self, room_id: str, guest: Guest, *, session: str, instance: str, resume: bool
+        self,
+        room_id: str,
+        guest: Guest,
+        *,
+        session: str,
+        instance: str,
+        relay: str,
+        resume: bool,
     ) -> Seated:
         card = member_card(
             Member(
@@ -138,6 +145,7 @@ class RedisState:
                 role=guest.role,
                 avatar=guest.avatar,
                 muted=guest.muted,
+                relay=relay,
             )
         )
         (

@@ -43,6 +43,7 @@ class Relay:
         self._services = services
         self.hub = Hub(
             instance=services.instance,
+            relay=services.name,
             state=services.state,
             bus=services.bus,
             clock=services.clock,

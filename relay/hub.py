@@ -19,9 +19,10 @@ class Hub:
     """Holds every room that has someone on this instance."""
 
     def __init__(
-        self, *, instance: str, state: State, bus: Bus, clock: Callable[[], float]
+        self, *, instance: str, relay: str, state: State, bus: Bus, clock: Callable[[], float]
     ) -> None:
-        self.instance = instance
+        self._instance = instance
+        self._relay = relay
         self.tasks = Tasks()
         self._state = state
         self._bus = bus
@@ -48,7 +49,8 @@ class Hub:
         if room_id not in self._rooms:
             self._rooms[room_id] = room = Room(
                 room_id,
-                instance=self.instance,
+                instance=self._instance,
+                relay=self._relay,
                 state=self._state,
                 bus=self._bus,
                 clock=self._clock,

@@ -17,7 +17,7 @@ from vchat.bus import Bus
 from vchat.errors import Refused, Why
 from vchat.events import Event
 from vchat.model import Member
-from vchat.policy import Role
+from vchat.policy import Action, Role, may
 from vchat.sequencer import Sequencer
 from vchat.state import Guest, Position, Reason, Seated, State
 
@@ -71,10 +71,11 @@ class _Notice(msgspec.Struct, rename="camel"):
     role: Role | None = None
     muted: bool | None = None
     name: str | None = None
+    slow_mode_s: int = 0
 
 
 _read_notice = msgspec.json.Decoder(_Notice).decode
-_TOLD_ONLY = (b'{"type":"chat"', b'{"type":"signal"', b'{"type":"joined"', b'{"type":"room"')
+_TOLD_ONLY = (b'{"type":"chat"', b'{"type":"signal"', b'{"type":"joined"')
 _REMOVED: dict[str, Why] = {
     Reason.KICKED: Why.KICKED,
     Reason.BANNED: Why.BANNED,
@@ -92,12 +93,14 @@ class Room:
         room_id: str,
         *,
         instance: str,
+        relay: str,
         state: State,
         bus: Bus,
         clock: Callable[[], float],
     ) -> None:
         self.id = room_id
         self._instance = instance
+        self._relay = relay
         self._state = state
         self._bus = bus
         self._tasks = Tasks()
@@ -106,6 +109,7 @@ class Room:
         self._events = Sequencer()
         self._filling = False
         self._ticker = Ticker(self._stays.values, clock)
+        self._slow_mode_s = 0
         self._others = False
         self._heard_poses = False
         self._local_moves: list[tuple[int, int, bytes]] = []
@@ -143,9 +147,15 @@ class Room:
         # Registered before the first await: what is delivered meanwhile is not missed.
         self._newcomers.add(stay)
         seated = await self._state.sit(
-            self.id, guest, session=stay.session, instance=self._instance, resume=resume
+            self.id,
+            guest,
+            session=stay.session,
+            instance=self._instance,
+            relay=self._relay,
+            resume=resume,
         )
         stay.me, stay.generation = seated.me, seated.generation
+        self._slow_mode_s = seated.room.slow_mode_s
         self._learn(seated.head.epoch, seated.head.offset, seated.events)
         self._replace(stay.me.user_id, stay.session, stay.generation)
         self._publish(
@@ -167,6 +177,11 @@ class Room:
                 stay.known = event.offset
                 stay.line.send(Frame(event.frame()))
         stay.arriving.clear()
+        newer = self._stays.get(stay.me.user_id)
+        if newer is not None and newer.generation > stay.generation:
+            # While this one was being welcomed another connection of the person took the seat.
+            stay.close(Why.MIGRATE if newer.session == stay.session else Why.REPLACED)
+            return
         self._stays[stay.me.user_id] = stay
         self._ticker.board.restart(stay.me.seat)
         self._ticker.welcome(stay)
@@ -212,6 +227,14 @@ class Room:
             event = Event(said.at.offset, said.time, body)
             self._learn(said.at.epoch, said.at.offset, [event])
         return said.at.offset
+
+    async def pace(self, me: Member) -> None:
+        """In slow mode, refuse who chatted a moment ago, here or on another relay."""
+        if not self._slow_mode_s or may(me.role, Action.SLOW):
+            return
+        rate = limits.Rate(burst=1, per_s=1 / self._slow_mode_s)
+        if retry_ms := await self._state.spend(f"slow:{self.id}:{me.user_id}", rate):
+            raise Refused(Why.TOO_FAST, "The room is in slow mode.", retry_ms=retry_ms)
 
     async def amend(self, user_id: str, changes: dict[str, object]) -> None:
         """Change a member, and tell everyone. Raises Refused."""
@@ -260,6 +283,9 @@ class Room:
         if notice.type == "ended":
             for stay in self.stays():
                 stay.close(Why.ROOM_ENDED)
+            return
+        if notice.type == "room":
+            self._slow_mode_s = notice.slow_mode_s
             return
         member = self._stays.get(notice.user_id)
         if notice.type == "left":

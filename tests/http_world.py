@@ -51,6 +51,7 @@ class World:
             Seater(user_id=guest.id, name="x", role=role, avatar=None, admitted=True),
             session=f"s-{guest.id}",
             instance="relay",
+            relay="relay",
             resume=False,
         )
 

@@ -47,6 +47,7 @@ async def sit(
     *,
     resume: bool = False,
     instance: str = "relay-a",
+    relay: str = "north",
     **changes,
 ) -> Seated:
     return await state.sit(
@@ -54,6 +55,7 @@ async def sit(
         guest(user, **changes),
         session=session or f"session-of-{user}",
         instance=instance,
+        relay=relay,
         resume=resume,
     )
 
@@ -83,6 +85,7 @@ async def test_the_first_to_sit_sees_the_room_and_themselves(state, shown):
             "muted": False,
             "away": False,
             "voice": False,
+            "relay": "north",
         }
     ]
     assert [event["type"] for event in bodies(seated.events)] == ["joined"]
@@ -213,6 +216,16 @@ async def test_a_session_resumes_its_seat_without_a_word(state, shown):
     assert now.me == was.me
     assert now.events == ()
     assert now.replaced is None
+
+
+async def test_coming_back_on_another_relay_tells_only_that(state, shown):
+    await sit(state, shown, "aya", "s", role=Role.OWNER)
+    moved = await sit(state, shown, "aya", "s", resume=True, relay="south")
+
+    assert bodies(moved.events) == [
+        {"type": "member", "seat": moved.me.seat, "userId": "aya", "relay": "south"}
+    ]
+    assert moved.me.role is Role.OWNER
 
 
 async def test_a_session_that_was_replaced_cannot_resume(state, shown):

@@ -154,3 +154,5 @@ class Member(Value, frozen=True, kw_only=True):
     away: bool = False
     voice: bool = False
     """Whether the person is in the room's voice call."""
+    relay: str = ""
+    """The name of the relay that the person is connected to."""

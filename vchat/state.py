@@ -124,9 +124,17 @@ class State(Protocol):
 
     # Seats
     async def sit(
-        self, room_id: str, guest: Guest, *, session: str, instance: str, resume: bool
+        self,
+        room_id: str,
+        guest: Guest,
+        *,
+        session: str,
+        instance: str,
+        relay: str,
+        resume: bool,
     ) -> Seated:
-        """Take a seat in the room, or the seat that this person holds already.
+        """Take a seat in the room, or the seat that this person holds already. `relay` is what
+        people see of the `instance`.
 
         With `resume` the seat must still be this session's, or free. Raises Refused with
         SESSION_UNKNOWN (the room is not shown), ROOM_ENDED, BANNED, REPLACED, ROOM_LOCKED,
