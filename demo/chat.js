@@ -35,6 +35,7 @@ export class Chat {
   /** Show the history anew. */
   fill() {
     this.#log.replaceChildren();
+    this.#waiting = []; // what of it was stored is in the history, the rest comes as it is stored
     for (const event of this.#room.history) this.#line(event);
     if (!this.#log.childElementCount) this.#log.append(h("li", { class: "note empty" }, t("chat.empty")));
   }

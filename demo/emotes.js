@@ -20,8 +20,8 @@ export const EMOTES = {
     whole: false,
     at: (t) => ({
       bones: {
-        rightUpperArm: [0, -0.35, -0.75],
-        rightLowerArm: [0, 0.35, -1.05 + 0.5 * sin(t * 11)],
+        rightUpperArm: [0, 0.3, -0.1],
+        rightLowerArm: [0, 0.15, -1.2 + 0.38 * sin(t * 11)],
         rightHand: [0, 0, 0.25 * sin(t * 11 - 0.6)],
         chest: [0, 0, 0.05],
         head: [0, 0, 0.1 + 0.03 * sin(t * 5)],
