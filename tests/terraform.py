@@ -19,8 +19,8 @@ from infra.tools.plan_check import Plan
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = shlex.split(os.environ.get("TERRAFORM") or "terraform")
 SECRETS = {
-    "redis_url": "rediss://user:verysecretpassword@redis.example.com:6379",
-    "signing_keys": '{"keys":[{"kid":"verysecretkey"}]}',
+    "REDIS_URL": "rediss://user:verysecretpassword@redis.example.com:6379",
+    "VCHAT_SIGNING_KEYS": '{"keys":[{"kid":"verysecretkey"}]}',
 }
 VARIABLES = {
     "project_id": "my-project",
@@ -56,7 +56,7 @@ class Workspace:
 
     def run(self, *words: str, secrets: dict[str, str] | None = None) -> str:
         """Run a terraform command; its output, or Failed."""
-        given = {**VARIABLES, **(SECRETS if secrets is None else secrets)}
+        given = {**VARIABLES, "secrets": json.dumps(SECRETS if secrets is None else secrets)}
         done = subprocess.run(
             [*COMMAND, *words],
             cwd=self.folder,

@@ -81,8 +81,8 @@ class Stage:
             (folder / name).write_text(_SCRIPT)
             (folder / name).chmod(0o755)
         monkeypatch.setenv("PATH", str(folder))
-        monkeypatch.delenv("TF_VAR_redis_url", raising=False)
-        monkeypatch.delenv("TF_VAR_signing_keys", raising=False)
+        monkeypatch.delenv("REDIS_URL", raising=False)
+        monkeypatch.delenv("VCHAT_SIGNING_KEYS", raising=False)
         monkeypatch.setattr(deploy, "TERRAFORM", ["terraform"])
 
     def deploy(
@@ -111,6 +111,12 @@ class Stage:
     def asked(self) -> str:
         return (self.folder / "asked").read_text()
 
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What terraform was given as secrets, always the same."""
+        (found,) = set(re.findall(r"^  TF_VAR_secrets=(.*)$", self.asked, re.MULTILINE))
+        return dict(json.loads(found))
+
 
 @pytest.fixture(name="stage")
 def _stage(
@@ -129,7 +135,7 @@ def _stage(
         (("projects describe", 1, ""), "no project 'my-project'", "gcloud projects create"),
         (("billing projects", 0, "False"), "no billing account", "gcloud billing projects link"),
         (("services enable", 1, ""), "`gcloud services enable", "its own words are above"),
-        (("redis-url", 1, ""), "needs a Redis", "export TF_VAR_redis_url="),
+        (("redis-url", 1, ""), "needs a Redis", "export REDIS_URL="),
         (("terraform plan", 1, ""), "could not make a plan", "its own words are above"),
     ],
 )
@@ -218,12 +224,12 @@ def test_a_repeated_run_keeps_the_keys_and_changes_nothing(stage: Stage) -> None
     done = stage.deploy(("terraform plan", 0, ""))
     assert "Nothing to change." in done.stdout
     assert "terraform apply" not in stage.asked
-    assert 'TF_VAR_signing_keys={"keys":[]}' in stage.asked
+    assert stage.secrets["VCHAT_SIGNING_KEYS"] == '{"keys":[]}'
 
 
 def test_the_first_keys_are_made_here_and_shown_to_nobody(stage: Stage) -> None:
     done = stage.deploy(("signing-keys", 1, ""))
-    (key,) = set(re.findall(r'TF_VAR_signing_keys=.*"d": "([^"]+)"', stage.asked))
+    key = json.loads(stage.secrets["VCHAT_SIGNING_KEYS"])["keys"][0]["d"]
     assert key not in done.stdout + done.stderr
     assert not any(key in line for line in stage.asked.splitlines() if line[0] != " ")
 

@@ -40,7 +40,7 @@ def _workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture(scope="session", name="plans")
 def _plans(workspace: Workspace) -> dict[str, Plan]:
-    without_redis = {name: value for name, value in SECRETS.items() if name != "redis_url"}
+    without_redis = {name: value for name, value in SECRETS.items() if name != "REDIS_URL"}
     return {
         name: workspace.plan(*words, secrets=without_redis if name == "full" else None)
         for name, words in PROFILES.items()
@@ -63,7 +63,7 @@ def test_the_configuration_is_formatted_and_valid(workspace: Workspace) -> None:
 
 
 def test_variants_and_refusals_hold_as_terraform_tests_them(workspace: Workspace) -> None:
-    assert "0 failed" in workspace.run("test", "-no-color", secrets={})
+    assert "0 failed" in workspace.run("test", "-no-color")
 
 
 @pytest.mark.parametrize("rule", plan_check.RULES, ids=lambda rule: rule.__name__)
@@ -102,7 +102,7 @@ def deployed(plan: Plan, service: str) -> Recorded:
     """What a service will find in its environment, with made-up secrets."""
     plain, secret = plan_check.environments(plan)[service]
     values = {name: value or "redis://10.0.0.3:6379/0" for name, value in plain.items()}
-    made_up = {"VCHAT_SIGNING_KEYS": dump_ring(new_ring()), "REDIS_URL": SECRETS["redis_url"]}
+    made_up = {"VCHAT_SIGNING_KEYS": dump_ring(new_ring()), "REDIS_URL": SECRETS["REDIS_URL"]}
     return Recorded({**values, **{name: made_up[name] for name in secret}})
 
 
@@ -161,9 +161,9 @@ def test_only_the_api_reads_the_signing_keys_and_no_relay_reads_firestore(plan: 
     readers = {
         address
         for address, _ in plan_check.of_type(plan, "google_secret_manager_secret_iam_member")
-        if "signing_keys" in address
+        if "SIGNING_KEYS" in address
     }
-    assert readers == {'google_secret_manager_secret_iam_member.reader["api/signing_keys"]'}
+    assert readers == {'google_secret_manager_secret_iam_member.reader["api/VCHAT_SIGNING_KEYS"]'}
     datastore = {
         values["member"].partition("@")[0]
         for _, values in plan_check.of_type(plan, "google_project_iam_member")

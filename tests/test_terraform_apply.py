@@ -63,14 +63,16 @@ def test_no_secret_reaches_the_state(applied: Workspace) -> None:
 
 
 def test_a_raised_version_writes_a_secret_anew_and_tells_the_services(applied: Workspace) -> None:
-    plan = applied.plan("dev", "-var=alerts={topic=true}", "-var=secret_versions={signing_keys=2}")
+    plan = applied.plan(
+        "dev", "-var=alerts={topic=true}", "-var=secret_versions={VCHAT_SIGNING_KEYS=2}"
+    )
     changed = {
         change["address"]: change["change"]["actions"]
         for change in plan["resource_changes"]
         if change["change"]["actions"] != ["no-op"]
     }
     assert changed == {
-        "google_secret_manager_secret_version.signing_keys": ["create", "delete"],
+        'google_secret_manager_secret_version.this["VCHAT_SIGNING_KEYS"]': ["create", "delete"],
         'google_cloudfunctions2_function.this["api"]': ["update"],
     }
 

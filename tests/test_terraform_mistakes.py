@@ -46,9 +46,9 @@ PLANTED = [
     ),
     (
         "secrets.tf",
-        "secret_data_wo         = var.signing_keys\n  secret_data_wo_version",
+        "secret_data_wo         = var.secrets[each.key]\n  secret_data_wo_version",
         "secret_data = jsonencode({})\n  secret_data_wo_version",
-        "signing_keys keeps its value in the state",
+        'version.this["REDIS_URL"] keeps its value in the state',
     ),
     (
         "relay.tf",

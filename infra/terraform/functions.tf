@@ -39,7 +39,6 @@ locals {
       max_instances = var.api_max_instances
       timeout_s     = 30
       ingress       = var.domain == null ? "ALLOW_ALL" : "ALLOW_INTERNAL_AND_GCLB"
-      secrets       = ["signing_keys"]
       environment = {
         VCHAT_ISSUER     = local.api_url
         VCHAT_ORIGINS    = join(",", local.origins)
@@ -52,7 +51,6 @@ locals {
       max_instances = 1 # two at once would only do the same work twice
       timeout_s     = 300
       ingress       = "ALLOW_INTERNAL_ONLY"
-      secrets       = []
       environment   = {}
     }
   }
@@ -99,22 +97,12 @@ resource "google_cloudfunctions2_function" "this" {
     )
 
     dynamic "secret_environment_variables" {
-      for_each = local.memorystore == 1 ? [] : google_secret_manager_secret_version.redis_url
+      for_each = { for secret, readers in local.secrets : secret => google_secret_manager_secret_version.this[secret].version if contains(readers, each.key) }
       content {
-        key        = "REDIS_URL"
+        key        = secret_environment_variables.key
         project_id = var.project_id
-        secret     = google_secret_manager_secret.this["redis_url"].secret_id
-        version    = secret_environment_variables.value.version
-      }
-    }
-
-    dynamic "secret_environment_variables" {
-      for_each = each.value.secrets
-      content {
-        key        = "VCHAT_SIGNING_KEYS"
-        project_id = var.project_id
-        secret     = google_secret_manager_secret.this["signing_keys"].secret_id
-        version    = google_secret_manager_secret_version.signing_keys.version
+        secret     = google_secret_manager_secret.this[secret_environment_variables.key].secret_id
+        version    = secret_environment_variables.value
       }
     }
 

@@ -72,13 +72,13 @@ resource "google_cloud_run_v2_service" "relay" {
       }
 
       dynamic "env" {
-        for_each = google_secret_manager_secret_version.redis_url
+        for_each = { for secret, readers in local.secrets : secret => google_secret_manager_secret_version.this[secret].version if contains(readers, "relay") }
         content {
-          name = "REDIS_URL"
+          name = env.key
           value_source {
             secret_key_ref {
-              secret  = google_secret_manager_secret.this["redis_url"].secret_id
-              version = env.value.version
+              secret  = google_secret_manager_secret.this[env.key].secret_id
+              version = env.value
             }
           }
         }

@@ -159,19 +159,6 @@ variable "redis" {
   }
 }
 
-variable "redis_url" {
-  description = "The URL of an external Redis, password included: rediss://user:password@host:port. Kept in Secret Manager, never in the state."
-  type        = string
-  default     = null
-  sensitive   = true
-  ephemeral   = true
-
-  validation {
-    condition     = var.redis.mode == "external" ? can(regex("^rediss?://[^/\\s]+", var.redis_url)) : var.redis_url == null
-    error_message = "redis_url must start with redis:// or rediss:// when redis.mode is \"external\" (set TF_VAR_redis_url), and must not be set with \"memorystore\"."
-  }
-}
-
 variable "region" {
   description = "The region of everything. Prices and distances differ; europe-west1, us-central1 and asia-northeast1 are among the cheaper ones."
   type        = string
@@ -233,25 +220,46 @@ variable "relay_image" {
 }
 
 variable "secret_versions" {
-  description = "Raise a secret's number to have its value written anew: redis_url, signing_keys."
+  description = "Raise a secret's number, as in { VCHAT_SIGNING_KEYS = 2 }, to have its value written anew."
   type        = map(number)
   default     = {}
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.secret_versions), ["redis_url", "signing_keys"])) == 0
-    error_message = "secret_versions knows redis_url and signing_keys."
+    condition     = length(setsubtract(keys(var.secret_versions), keys(local.secrets))) == 0
+    error_message = "secret_versions names a secret that this configuration does not have; it has ${join(", ", keys(local.secrets))}."
   }
 }
 
-variable "signing_keys" {
-  description = "The private JWK set that signs tokens and tickets. Kept in Secret Manager, never in the state; `make deploy` makes the first one."
-  type        = string
+variable "secrets" {
+  description = "The secrets' values, by the name of the setting: VCHAT_SIGNING_KEYS (a private JWK set) and, with an external Redis, REDIS_URL (rediss://user:password@host:port). Kept in Secret Manager, never in the state; `make deploy` finds or makes them."
+  type        = map(string)
   sensitive   = true
   ephemeral   = true
+  nullable    = false
 
   validation {
-    condition     = try(length(jsondecode(var.signing_keys).keys) >= 1, false)
-    error_message = "signing_keys must be a private JWK set with at least one key (set TF_VAR_signing_keys)."
+    condition     = length(setsubtract(keys(local.secrets), keys(var.secrets))) == 0
+    error_message = "secrets must have a value for each of ${join(", ", keys(local.secrets))}."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.secrets), keys(local.secrets))) == 0
+    error_message = "secrets has a value that nothing reads; this configuration has ${join(", ", keys(local.secrets))}. With redis.mode = \"memorystore\" there is no REDIS_URL."
+  }
+
+  validation {
+    condition     = !contains(keys(var.secrets), "REDIS_URL") || can(regex("^rediss?://[^/\\s]+", var.secrets["REDIS_URL"]))
+    error_message = "REDIS_URL must start with redis:// or rediss://, as in rediss://user:password@host:6379."
+  }
+
+  validation {
+    condition     = !can(regex("(@|//)(localhost|127\\.0\\.0\\.1|\\[::1\\])", lookup(var.secrets, "REDIS_URL", "")))
+    error_message = "REDIS_URL names a Redis on this machine, which Google cannot reach."
+  }
+
+  validation {
+    condition     = !contains(keys(var.secrets), "VCHAT_SIGNING_KEYS") || try(length(jsondecode(var.secrets["VCHAT_SIGNING_KEYS"]).keys) >= 1, false)
+    error_message = "VCHAT_SIGNING_KEYS must be a private JWK set with at least one key."
   }
 }

@@ -139,29 +139,33 @@ def _prepare(it: Deployment) -> dict[str, str]:
     backend = f"-backend-config=bucket={it.state_bucket}"
     run(*TERRAFORM, "init", "-input=false", "-reconfigure", backend, cwd=INFRA / "terraform")
     archive = bundle.archive(bundle.contents(bundle.BUNDLES["functions"]), BUILD)
-    variables = {
+    return {
         "TF_VAR_project_id": it.project.id,
         "TF_VAR_project_number": it.project.number,
         "TF_VAR_functions_archive": str(archive),
-        "TF_VAR_signing_keys": _secret(it, "signing_keys") or dump_ring(new_ring()),
+        "TF_VAR_secrets": json.dumps(_secrets(it)),
     }
+
+
+def _secrets(it: Deployment) -> dict[str, str]:
+    """The secrets' values by the names of their settings. Raises Stopped when one is missing."""
+    values = {"VCHAT_SIGNING_KEYS": _secret(it, "VCHAT_SIGNING_KEYS") or dump_ring(new_ring())}
     if not it.memorystore:
-        url = _secret(it, "redis_url")
-        if not url:
+        values["REDIS_URL"] = _secret(it, "REDIS_URL")
+        if not values["REDIS_URL"]:
             raise Stopped(
                 "V-Chat needs a Redis for who is where. Any Redis 7 will do; a free one that "
                 "costs nothing idle is fine.\n"
-                "  Name it:  export TF_VAR_redis_url='rediss://user:password@host:port'\n"
+                "  Name it:  export REDIS_URL='rediss://user:password@host:port'\n"
                 "  Once deployed it is kept in Secret Manager and need not be named again."
             )
-        variables["TF_VAR_redis_url"] = url
-    return variables
+    return values
 
 
 def _secret(it: Deployment, name: str) -> str:
     """A secret's value: the one named now, else the one deployed, else empty."""
-    named = os.environ.get(f"TF_VAR_{name}", "")
-    secret = f"--secret=vchat-{name.replace('_', '-')}"
+    named = os.environ.get(name, "")
+    secret = f"--secret=vchat-{name.lower().replace('_', '-').removeprefix('vchat-')}"
     words = ("secrets", "versions", "access", "latest", secret, f"--project={it.project.id}")
     return named or ask("gcloud", *words) or ""
 

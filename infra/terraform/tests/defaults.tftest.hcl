@@ -3,11 +3,13 @@
 mock_provider "google" {}
 
 variables {
-  project_id        = "my-project"
-  project_number    = "123456789012"
-  region            = "europe-west1"
-  redis_url         = "rediss://user:password@redis.example.com:6379"
-  signing_keys      = "{\"keys\":[{\"kid\":\"a\"}]}"
+  project_id     = "my-project"
+  project_number = "123456789012"
+  region         = "europe-west1"
+  secrets = {
+    REDIS_URL          = "rediss://user:password@redis.example.com:6379"
+    VCHAT_SIGNING_KEYS = "{\"keys\":[{\"kid\":\"a\"}]}"
+  }
   functions_archive = "functions-0123456789abcdef.zip"
 }
 

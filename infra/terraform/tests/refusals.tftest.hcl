@@ -3,11 +3,13 @@
 mock_provider "google" {}
 
 variables {
-  project_id        = "my-project"
-  project_number    = "123456789012"
-  region            = "europe-west1"
-  redis_url         = "rediss://user:password@redis.example.com:6379"
-  signing_keys      = "{\"keys\":[{\"kid\":\"a\"}]}"
+  project_id     = "my-project"
+  project_number = "123456789012"
+  region         = "europe-west1"
+  secrets = {
+    REDIS_URL          = "rediss://user:password@redis.example.com:6379"
+    VCHAT_SIGNING_KEYS = "{\"keys\":[{\"kid\":\"a\"}]}"
+  }
   functions_archive = "functions-0123456789abcdef.zip"
 }
 
@@ -182,8 +184,8 @@ run "a_memorystore_without_memory_is_refused" {
 run "a_memorystore_without_a_network_is_refused" {
   command = plan
   variables {
-    redis     = { mode = "memorystore" }
-    redis_url = null
+    redis   = { mode = "memorystore" }
+    secrets = { VCHAT_SIGNING_KEYS = "{\"keys\":[{\"kid\":\"a\"}]}" }
   }
   expect_failures = [var.network]
 }
@@ -194,7 +196,7 @@ run "a_memorystore_and_a_redis_url_is_refused" {
     redis   = { mode = "memorystore" }
     network = { cidr = "10.8.0.0/26" }
   }
-  expect_failures = [var.redis_url]
+  expect_failures = [var.secrets]
 }
 
 run "a_network_that_is_too_small_is_refused" {
@@ -216,33 +218,33 @@ run "a_network_that_is_none_is_refused" {
 run "an_external_redis_without_its_url_is_refused" {
   command = plan
   variables {
-    redis_url = null
+    secrets = { VCHAT_SIGNING_KEYS = "{\"keys\":[{\"kid\":\"a\"}]}" }
   }
-  expect_failures = [var.redis_url]
+  expect_failures = [var.secrets]
 }
 
 run "a_redis_url_without_a_scheme_is_refused" {
   command = plan
   variables {
-    redis_url = "redis.example.com:6379"
+    secrets = { REDIS_URL = "redis.example.com:6379", VCHAT_SIGNING_KEYS = "{\"keys\":[{\"kid\":\"a\"}]}" }
   }
-  expect_failures = [var.redis_url]
+  expect_failures = [var.secrets]
 }
 
 run "signing_keys_that_are_no_keys_is_refused" {
   command = plan
   variables {
-    signing_keys = "secret"
+    secrets = { REDIS_URL = "rediss://user:password@redis.example.com:6379", VCHAT_SIGNING_KEYS = "secret" }
   }
-  expect_failures = [var.signing_keys]
+  expect_failures = [var.secrets]
 }
 
 run "an_empty_key_set_is_refused" {
   command = plan
   variables {
-    signing_keys = "{\"keys\":[]}"
+    secrets = { REDIS_URL = "rediss://user:password@redis.example.com:6379", VCHAT_SIGNING_KEYS = "{\"keys\":[]}" }
   }
-  expect_failures = [var.signing_keys]
+  expect_failures = [var.secrets]
 }
 
 run "a_version_of_an_unknown_secret_is_refused" {
@@ -283,4 +285,20 @@ run "a_currency_sign_is_refused" {
     budget = { billing_account = "012345-6789AB-CDEF01", amount = 20, currency = "$" }
   }
   expect_failures = [var.budget]
+}
+
+run "a_redis_on_ones_own_machine_is_refused" {
+  command = plan
+  variables {
+    secrets = { REDIS_URL = "redis://localhost:6379", VCHAT_SIGNING_KEYS = "{\"keys\":[{\"kid\":\"a\"}]}" }
+  }
+  expect_failures = [var.secrets]
+}
+
+run "a_secret_that_nothing_reads_is_refused" {
+  command = plan
+  variables {
+    secrets = { REDIS_URL = "rediss://user:password@redis.example.com:6379", VCHAT_SIGNING_KEYS = "{\"keys\":[{\"kid\":\"a\"}]}", PASSWORD = "x" }
+  }
+  expect_failures = [var.secrets]
 }

@@ -3,11 +3,13 @@
 mock_provider "google" {}
 
 variables {
-  project_id        = "my-project"
-  project_number    = "123456789012"
-  region            = "europe-west1"
-  redis_url         = "rediss://user:password@redis.example.com:6379"
-  signing_keys      = "{\"keys\":[{\"kid\":\"a\"}]}"
+  project_id     = "my-project"
+  project_number = "123456789012"
+  region         = "europe-west1"
+  secrets = {
+    REDIS_URL          = "rediss://user:password@redis.example.com:6379"
+    VCHAT_SIGNING_KEYS = "{\"keys\":[{\"kid\":\"a\"}]}"
+  }
   functions_archive = "functions-0123456789abcdef.zip"
 }
 
@@ -30,9 +32,9 @@ run "shards_are_equal_services" {
 run "memorystore_comes_with_a_private_network" {
   command = plan
   variables {
-    redis     = { mode = "memorystore" }
-    redis_url = null
-    network   = { cidr = "10.8.0.0/26" }
+    redis   = { mode = "memorystore" }
+    secrets = { VCHAT_SIGNING_KEYS = "{\"keys\":[{\"kid\":\"a\"}]}" }
+    network = { cidr = "10.8.0.0/26" }
   }
 
   assert {
@@ -44,7 +46,7 @@ run "memorystore_comes_with_a_private_network" {
     error_message = "The relay does not reach the private network."
   }
   assert {
-    condition     = !contains(keys(google_secret_manager_secret.this), "redis_url")
+    condition     = !contains(keys(google_secret_manager_secret.this), "REDIS_URL")
     error_message = "There is a secret for a URL without a password."
   }
   assert {
