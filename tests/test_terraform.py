@@ -13,7 +13,7 @@ from infra.tools import plan_check
 from infra.tools.plan_check import Plan
 from relay.settings import read_settings as read_relay
 from tests.terraform import ROOT, SECRETS, Workspace
-from vchat.config import EMULATORS
+from vchat.config import EMULATORS, ConfigError
 from vchat.keys import dump_ring, new_ring
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -122,6 +122,17 @@ def test_relays_start_with_what_the_plan_gives_them_and_read_all_of_it(plan: Pla
         read_relay(environment)
         assert set(environment) <= environment.asked
         assert set(environment) >= environment.asked - LOCAL_SETTINGS
+
+
+@pytest.mark.parametrize("name", ["VCHAT_ISSUER", "VCHAT_ORIGINS", "REDIS_URL"])
+def test_a_setting_that_terraform_forgot_would_stop_the_start(
+    plans: dict[str, Plan], name: str
+) -> None:
+    for service, read in (("api", read_functions), ("relay-0", read_relay)):
+        values = dict(deployed(plans["prod"], service))
+        del values[name]
+        with pytest.raises(ConfigError, match=name):
+            read(Recorded(values))
 
 
 def test_no_secret_is_in_a_plan(plan: Plan) -> None:
