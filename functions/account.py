@@ -11,6 +11,7 @@ from functions.fields import bad_field
 from functions.rooms import end_room
 from functions.services import Services
 from functions.shapes import AccountChanges, AvatarChoice, User, user_of
+from functions.speech import hang_up
 from functions.telling import tell
 from functions.vroid import drop_grant
 from functions.web import Call, Operation
@@ -53,6 +54,7 @@ async def delete_me(call: Call, services: Services) -> None:
         # Kicked, since that closes sockets and also refuses the tickets that are still out.
         logged = await services.state.leave(room_id, user_id, None, Reason.KICKED)
         await tell(services, room_id, logged)
+        await hang_up(services, room_id, user_id)
     await drop_grant(services, user_id)
     await services.store.delete_account(user_id)
 

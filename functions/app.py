@@ -12,11 +12,13 @@ from functions import (
     avatars,
     exchange,
     health,
+    hooks,
     identities,
     invites,
     moderation,
     rooms,
     tokens,
+    voice,
     vroid,
 )
 from functions.services import Services
@@ -33,6 +35,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *invites.OPERATIONS,
     *moderation.OPERATIONS,
     *tokens.OPERATIONS,
+    *voice.OPERATIONS,
+    *hooks.OPERATIONS,
     *health.OPERATIONS,
 )
 

@@ -18,7 +18,9 @@ from vchat.model import Account
 
 async def sign_in_choices(call: Call, services: Services) -> SignInChoices:
     vroid = (VROID,) if services.vroid else ()
-    return SignInChoices(sign_in=("guest", *sorted(services.providers), *vroid), voice=False)
+    return SignInChoices(
+        sign_in=("guest", *sorted(services.providers), *vroid), voice=services.voice is not None
+    )
 
 
 async def exchange(call: Call, services: Services) -> Session:

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from functions.access import rank, require, require_open
+from functions.access import rank, require, require_no_ban, require_open
 from functions.fields import bad_field
 from functions.rooms import change_open_room
 from functions.services import Services
 from functions.shapes import Act, Moderation
+from functions.speech import hang_up, let_speak
 from functions.telling import tell, tell_changed
 from functions.web import Call, Operation
 from vchat.errors import Refused, Why
-from vchat.model import Standing
+from vchat.model import Room, RoomStatus, Standing
 from vchat.policy import Action, Role, may_act_on
 from vchat.state import Reason
 from vchat.times import parse_rfc3339
@@ -30,6 +31,7 @@ _POLICY = {
     Act.MUTE: Action.MUTE,
     Act.UNMUTE: Action.MUTE,
     Act.ROLE: Action.SET_ROLE,
+    Act.TRANSFER: Action.TRANSFER,
 }
 
 
@@ -48,10 +50,10 @@ class _Case:
 async def moderate(call: Call, services: Services) -> None:
     actor = await require(call, services, Action.LOCK)  # the least that any moderator may
     wanted = call.read(Moderation)
-    if wanted.action in (Act.LOCK, Act.UNLOCK):
+    if wanted.action in (Act.LOCK, Act.UNLOCK, Act.SLOW):
+        changes = _changes(wanted)
         require_open(call)
-        locked = wanted.action is Act.LOCK
-        await tell_changed(services, await change_open_room(call, services, {"locked": locked}))
+        await tell_changed(services, await change_open_room(call, services, changes))
     else:
         case = _Case(call, services, wanted, _checked_user(call, wanted))
         await _require_rank(case, actor)
@@ -67,6 +69,14 @@ async def moderate(call: Call, services: Services) -> None:
             "reason": wanted.reason,
         },
     )
+
+
+def _changes(wanted: Moderation) -> dict[str, object]:
+    if wanted.action is not Act.SLOW:
+        return {"locked": wanted.action is Act.LOCK}
+    if wanted.seconds is None:
+        raise bad_field("seconds", "This field is required to slow")
+    return {"slow_mode_s": wanted.seconds}
 
 
 def _checked_user(call: Call, wanted: Moderation) -> str:
@@ -96,6 +106,7 @@ async def _kick(case: _Case) -> None:
     if logged is None:
         raise Refused(Why.CONFLICT, "This person is not in the room.")
     await tell(case.services, case.room_id, logged)
+    await hang_up(case.services, case.room_id, case.user_id)
 
 
 async def _ban(case: _Case) -> None:
@@ -116,6 +127,7 @@ async def _ban(case: _Case) -> None:
     await case.services.state.ban(case.room_id, case.user_id, until_ms)
     logged = await case.services.state.leave(case.room_id, case.user_id, None, Reason.BANNED)
     await tell(case.services, case.room_id, logged)
+    await hang_up(case.services, case.room_id, case.user_id)
 
 
 async def _unban(case: _Case) -> None:
@@ -134,9 +146,8 @@ async def _mute(case: _Case) -> None:
     def mute(standing: Standing) -> Standing:
         return msgspec.structs.replace(standing, muted=muted)
 
-    await case.services.store.change_standing(case.room_id, case.user_id, mute)
-    logged = await case.services.state.amend(case.room_id, case.user_id, {"muted": muted})
-    await tell(case.services, case.room_id, logged)
+    standing = await case.services.store.change_standing(case.room_id, case.user_id, mute)
+    await _amend(case, case.user_id, standing, {"muted": muted})
 
 
 async def _set_role(case: _Case) -> None:
@@ -147,9 +158,48 @@ async def _set_role(case: _Case) -> None:
     def give(standing: Standing) -> Standing:
         return msgspec.structs.replace(standing, role=role)
 
-    await case.services.store.change_standing(case.room_id, case.user_id, give)
-    logged = await case.services.state.amend(case.room_id, case.user_id, {"role": role.value})
-    await tell(case.services, case.room_id, logged)
+    standing = await case.services.store.change_standing(case.room_id, case.user_id, give)
+    await _amend(case, case.user_id, standing, {"role": role.value})
+
+
+async def _transfer(case: _Case) -> None:
+    """Give the room to somebody else; who gave it stays as a moderator."""
+    await _require_person(case)
+    services, old_id, new_id = case.services, case.call.account.id, case.user_id
+    standing = await services.store.standing(case.room_id, new_id)
+    require_no_ban(standing, case.call.today)
+
+    def give(room: Room) -> Room:
+        if room.status is RoomStatus.ENDED:
+            raise Refused(Why.ROOM_ENDED)
+        if room.owner_id != old_id:  # given away meanwhile, by another request of the same person
+            raise Refused(Why.FORBIDDEN, "The room is no longer yours.")
+        return msgspec.structs.replace(room, owner_id=new_id)
+
+    def step_down(standing: Standing) -> Standing:
+        return msgspec.structs.replace(standing, role=Role.MODERATOR)
+
+    def step_up(standing: Standing) -> Standing:
+        return msgspec.structs.replace(standing, role=None, muted=False)
+
+    room = await services.store.change_room(case.room_id, give)
+    if room is None:
+        raise Refused(Why.ROOM_NOT_FOUND)
+    old = await services.store.change_standing(case.room_id, old_id, step_down)
+    new = await services.store.change_standing(case.room_id, new_id, step_up)
+    await tell_changed(services, room)
+    await _amend(case, old_id, old, {"role": Role.MODERATOR.value})
+    await _amend(case, new_id, new, {"role": Role.OWNER.value, "muted": False})
+
+
+async def _amend(case: _Case, user_id: str, standing: Standing, changes: dict[str, object]) -> None:
+    """Change someone who may be in the room, for their relay and their voice call."""
+    services = case.services
+    await tell(services, case.room_id, await services.state.amend(case.room_id, user_id, changes))
+    role = (
+        Role(str(changes["role"])) if "role" in changes else rank(case.call.room, user_id, standing)
+    )
+    await let_speak(services, case.room_id, user_id, role, muted=standing.muted)
 
 
 async def _require_person(case: _Case) -> None:
@@ -165,6 +215,7 @@ _ACTS = {
     Act.MUTE: _mute,
     Act.UNMUTE: _mute,
     Act.ROLE: _set_role,
+    Act.TRANSFER: _transfer,
 }
 
 OPERATIONS = (
@@ -172,7 +223,7 @@ OPERATIONS = (
         target="rooms",
         method="POST",
         path="/rooms/{room_id}/moderation",
-        summary="Act on a person in the room (userId), or on its door (lock, unlock)",
+        summary="Act on a person in the room (userId), or on the room (lock, unlock, slow)",
         handler=moderate,
         body=Moderation,
         status=204,

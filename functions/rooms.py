@@ -14,6 +14,7 @@ from functions.shapes import (
     RoomView,
     view_of,
 )
+from functions.speech import hang_up_all
 from functions.telling import tell, tell_changed
 from functions.web import Call, Operation, SignIn
 from vchat import events, limits
@@ -113,6 +114,7 @@ async def end_room(call: Call, services: Services, room: Room) -> None:
     logged = await services.state.end_room(end(room), events.ended("ended"))
     await services.store.change_room(room.id, end)
     await tell(services, room.id, logged)
+    await hang_up_all(services, room.id)
 
 
 OPERATIONS = (

@@ -103,6 +103,8 @@ class Act(StrEnum):
     LOCK = "lock"
     UNLOCK = "unlock"
     ROLE = "role"
+    TRANSFER = "transfer"
+    SLOW = "slow"
 
 
 class Moderation(Shape, frozen=True, kw_only=True):
@@ -111,6 +113,8 @@ class Moderation(Shape, frozen=True, kw_only=True):
     role: Literal["moderator", "member", "spectator"] | None = None
     reason: Note | None = None
     until: Moment | None = None
+    seconds: Annotated[int, Meta(ge=0, le=limits.SLOW_MODE_S)] | None = None
+    """Between two chat messages of one person, with "slow"; 0 ends slow mode."""
 
 
 # What browsers get
@@ -184,6 +188,14 @@ class TicketMade(Shape, frozen=True, kw_only=True):
     """`url` is the relay to open within `expires_in` seconds."""
 
     ticket: str
+    url: str
+    expires_in: int
+
+
+class VoiceTokenMade(Shape, frozen=True, kw_only=True):
+    """`url` is the LiveKit server to connect to within `expires_in` seconds."""
+
+    token: str
     url: str
     expires_in: int
 

@@ -15,12 +15,12 @@ import msgspec
 
 from functions.fields import bad_field
 from functions.rates import spend
-from functions.services import HubAccess, Services
+from functions.services import Services
 from functions.shapes import HubReturn, HubSignIn
 from functions.web import Call, Operation, Redirect, SignIn
 from vchat import limits, opaque
 from vchat.errors import Refused, Why
-from vchat.hub import PROVIDER, Grant
+from vchat.hub import PROVIDER, Grant, HubAccess
 from vchat.identity import Person
 
 _log = logging.getLogger("vchat.vroid")

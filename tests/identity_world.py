@@ -19,14 +19,20 @@ from adapters.bus_memory import InProcessBus
 from adapters.identity_nextauth import NextAuthSessions
 from adapters.state_redis import RedisState
 from adapters.store_sqlite import SqliteStore
+from adapters.voice_livekit import LiveKit
 from adapters.vroid_hub import VroidHub
 from functions.app import build
-from functions.services import HubAccess, Services
+from functions.services import Services
 from tests.conftest import ManualClock
+from tests.fakes.livekit import KEY, FakeLiveKit
+from tests.fakes.livekit import SECRET as SECRET_OF_LIVEKIT
 from tests.fakes.vroid_hub import CLIENT_ID, CLIENT_SECRET, FakeHub
 from tests.http_api import Api, Guest, serving
+from vchat.hub import HubAccess
 from vchat.json_lines import JsonLines
 from vchat.keys import new_ring
+from vchat.policy import Role
+from vchat.state import Guest as Seater
 from vchat.vault import load_vault
 
 PAGE = "https://page.test/"
@@ -42,6 +48,8 @@ OPERATIONS = {
     "listAvatars",
     "showAvatar",
     "downloadAvatar",
+    "makeVoiceToken",
+    "hearLivekit",
 }
 """What needs more than the plain world of tests.http_world, and answers 2xx here."""
 
@@ -81,6 +89,7 @@ class House:
     log: Log
     redis: FakeAsyncRedis
     bus: InProcessBus
+    livekit: FakeLiveKit
 
     async def to_the_hub(self, return_to: str = PAGE, **options) -> httpx.Response:
         query = {"returnTo": return_to}
@@ -106,6 +115,20 @@ class House:
         response = await self.exchange("vroid", (await self.sign_in_at_the_hub())["code"])
         assert response.status_code == 200, response.text
         return Guest(self.api, response.json())
+
+    async def sit(self, room: str, *people: Guest, role: Role = Role.MEMBER) -> None:
+        """Seat people as a relay does."""
+        for one in people:
+            assert (await one.ticket(room)).status_code == 201
+            guest = Seater(one.id, "さくら", role, None, admitted=True)
+            await self.services.state.sit(
+                room,
+                guest,
+                session=f"s-{one.id}",
+                instance="relay",
+                relay="relay",
+                resume=False,
+            )
 
     async def with_nextauth(self, subject: str) -> Guest:
         token = nextauth_session(subject, self.services.clock())
@@ -135,7 +158,8 @@ async def _house(tmp_path: Path, log: Log) -> AsyncIterator[House]:
     store = SqliteStore(tmp_path / "vchat.db")
     store._db.execute("PRAGMA synchronous = OFF")
     redis, bus = FakeAsyncRedis(), InProcessBus()
-    async with serving(fake.app()) as hub_base:
+    livekit = FakeLiveKit()
+    async with serving(fake.app()) as hub_base, serving(livekit.app()) as livekit_base:
         hub = VroidHub(CLIENT_ID, CLIENT_SECRET, base=hub_base)
         services = Services(
             store=store,
@@ -151,6 +175,7 @@ async def _house(tmp_path: Path, log: Log) -> AsyncIterator[House]:
                 vault=load_vault(VAULT_KEY),
                 return_urls=frozenset({PAGE, "https://page.test/in"}),
             ),
+            voice=LiveKit(livekit_base, KEY, SECRET_OF_LIVEKIT),
             clock=lambda: clock.now / 1000,
         )
         app = Starlette()
@@ -160,9 +185,10 @@ async def _house(tmp_path: Path, log: Log) -> AsyncIterator[House]:
             fake.redirect_uri = f"{base}/api/auth/vroid/callback"
             api = Api(f"{base}/api")
             async with httpx.AsyncClient(base_url=f"{base}/api", verify=False) as http:
-                yield House(api, services, clock, fake, http, log, redis, bus)
+                yield House(api, services, clock, fake, http, log, redis, bus, livekit)
             await api.close()
             await hub.close()
+            await services.voice.close()
     await store.close()
     await redis.aclose()
 

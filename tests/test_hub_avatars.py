@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import time
 from copy import deepcopy
 
 import pytest
 
 from adapters import vroid_hub
 from tests import identity_world
+from tests.fakes.livekit import webhook
 from tests.fakes.vroid_hub import PRESIGNED, SOMEBODY_ELSE, VECTORS, model
 from tests.http_api import refused
 from tests.identity_world import House, nextauth_session
@@ -325,4 +327,11 @@ async def test_every_operation_of_this_world_answers_as_described(house: House):
     await person("GET", "/avatars/100")
     await person("POST", "/avatars/100/download")
     await person("DELETE", "/me/identities/nextauth")
+    room = await person.room()
+    await house.sit(room, person)
+    await person("POST", f"/rooms/{room}/voice-tokens")
+    body, authorization = webhook("room_started", "EV1")
+    house.clock.now = round(time.time() * 1000)  # the signature is of now
+    headers = {"Authorization": authorization}
+    await house.api("POST", "/hooks/livekit", content=body, headers=headers)
     assert {name for name, status in house.api.spoken if status < 300} >= identity_world.OPERATIONS

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from vchat.identity import Person
 from vchat.model import Conditions, Value
+from vchat.vault import Vault
 
 PROVIDER = "vroid"
 
@@ -94,3 +95,13 @@ class Hub(Protocol):
         FORBIDDEN when the author does not let this person load it."""
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubAccess:
+    """The Hub, the vault for what people grant us there, and the pages that a sign-in there may
+    end at (exact URLs, but for the query)."""
+
+    hub: Hub
+    vault: Vault
+    return_urls: frozenset[str]

@@ -1,0 +1,57 @@
+"""Leave to join a room's voice call, for those who have a seat in it."""
+
+from functions.access import require_no_ban, require_open
+from functions.rates import spend
+from functions.services import Services
+from functions.shapes import VoiceTokenMade
+from functions.web import Call, Operation
+from vchat import limits
+from vchat.errors import Refused, Why
+from vchat.voice import Speaker
+
+
+async def make_voice_token(call: Call, services: Services) -> VoiceTokenMade:
+    room, account, voice = call.room, call.account, services.voice
+    if voice is None:
+        raise Refused(Why.NOT_FOUND, "Voice is not configured here.")
+    require_no_ban(await services.store.standing(room.id, account.id), call.today)
+    if barred := await services.state.barred(room.id, account.id):
+        raise Refused(barred)
+    require_open(call)
+    members = await services.state.members(room.id)
+    member = next((one for one in members if one.user_id == account.id), None)
+    if member is None:
+        raise Refused(Why.CONFLICT, "Join the room first.")
+    await spend(services, "voice", account.id, limits.VOICE_TOKENS)
+    speaker = Speaker(
+        room_id=room.id,
+        user_id=account.id,
+        name=member.name,
+        role=member.role,
+        avatar=member.avatar,
+        muted=member.muted,
+    )
+    return VoiceTokenMade(
+        token=voice.token(speaker, now=call.now), url=voice.url, expires_in=limits.VOICE_TOKEN_S
+    )
+
+
+OPERATIONS = (
+    Operation(
+        target="tokens",
+        method="POST",
+        path="/rooms/{room_id}/voice-tokens",
+        summary="Leave to join the room's voice call within five minutes; a seat is needed",
+        handler=make_voice_token,
+        answer=VoiceTokenMade,
+        status=201,
+        refusals=(
+            Why.NOT_FOUND,
+            Why.BANNED,
+            Why.KICKED,
+            Why.ROOM_ENDED,
+            Why.CONFLICT,
+            Why.TOO_FAST,
+        ),
+    ),
+)
