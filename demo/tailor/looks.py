@@ -5,60 +5,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from demo.tailor import body, hair
-from demo.tailor.face import draw
+from demo.tailor.dressing import Look, base, bib, carry, hood_edge, hood_ring, screen_of
 from demo.tailor.hair import HEAD, Chain
 from demo.tailor.head import Head
-from demo.tailor.shapes import UP, Mesh, Station, rounded
+from demo.tailor.shapes import UP, Station, rounded
 from demo.tailor.vrm import Figure
-
-_FACE = {
-    "eye": (0xFFFFFF, 0xE9E6F2),
-    "glint": (0xFFFFFF, 0xFFFFFF),
-    "pupil": (0x2A1E33, 0x2A1E33),
-    "lash": (0x3A2633, 0x3A2633),
-    "mouth": (0x8E3A44, 0x8E3A44),
-    "tongue": (0xE8808A, 0xE8808A),
-}
-
-
-@dataclass
-class _Look:
-    """A figure being dressed."""
-
-    name: str
-    colours: dict[str, int]
-    outline: int = 0x4A2F3A
-    head: Head = field(default_factory=Head)
-    blush: bool = True
-    body: Mesh = field(default_factory=Mesh)
-    chains: list[Chain] = field(default_factory=list)
-
-    def finish(self) -> Figure:
-        face, morphs = draw(self.head, blush=self.blush)
-        # The face's own swatches first, then this look's, which may replace them.
-        palette = dict(_FACE) | {n: (c, _shade(c)) for n, c in self.colours.items()}
-        for flat in ("blush", "iris", "irisDark", "brow", "lash", "mouth", "eye"):
-            if flat in self.colours:
-                palette[flat] = (self.colours[flat], self.colours[flat])
-        return Figure(self.name, self.body, face, morphs, self.chains, palette, self.outline)
-
-
-def _shade(colour: int) -> int:
-    """The same colour in shadow: darker, a little towards violet, so that shadows never look
-    dirty."""
-    r, g, b = colour.to_bytes(3, "big")
-    return int.from_bytes(bytes((round(r * 0.83), round(g * 0.73), round(b * 0.83))), "big")
-
 
 _SKIN = {"skin": 0xFFE3D1, "blush": 0xFFBFB3}
 
 
 def hana() -> Figure:
     """Pink twin tails and a sailor dress."""
-    look = _Look(
+    look = Look(
         "Hana",
         {
             **_SKIN,
@@ -76,7 +36,7 @@ def hana() -> Figure:
         },
     )
     m, head = look.body, look.head
-    _base(look)
+    base(look)
     body.torso(m, [(0.66, 1.06, "dress", 0.012), (0.985, 1.085, "collar", 0.018)])
     body.skirt(m, body.Skirt(0.80, 0.50, 0.105, pleats=14), "dress", "collar")
     body.arms(
@@ -124,7 +84,7 @@ def hana() -> Figure:
 
 def sora() -> Figure:
     """Tousled blue hair, a yellow hoodie, shorts and trainers."""
-    look = _Look(
+    look = Look(
         "Sora",
         {
             "skin": 0xFBD9BF,
@@ -144,7 +104,7 @@ def sora() -> Figure:
         outline=0x2F3350,
     )
     m, head = look.body, look.head
-    _base(look)
+    base(look)
     body.torso(
         m,
         [
@@ -153,7 +113,7 @@ def sora() -> Figure:
             (0.715, 0.755, "inside", 0.026),
         ],
     )
-    _hood_ring(m, "hoodie")
+    hood_ring(m, "hoodie")
     for sign in (1, -1):
         hair.lock(
             m,
@@ -164,7 +124,7 @@ def sora() -> Figure:
             taper=(1, 1, 1, 1),
             segments=6,
         )
-    _carry(m, "upperChest", last=2 * 42)
+    carry(m, "upperChest", last=2 * 42)
     body.arms(m, [(0, 0.93, "hoodie", 0.014), (0.86, 0.97, "inside", 0.012)], "skin", 1.05)
     body.legs(
         m,
@@ -219,7 +179,7 @@ def sora() -> Figure:
 
 def mikan() -> Figure:
     """An orange cat: bobbed hair, ears, a tail, and green dungarees over a striped shirt."""
-    look = _Look(
+    look = Look(
         "Mikan",
         {
             **_SKIN,
@@ -239,7 +199,7 @@ def mikan() -> Figure:
         outline=0x57321F,
     )
     m, head = look.body, look.head
-    _base(look, ears=False)
+    base(look, ears=False)
     body.torso(
         m,
         [
@@ -249,7 +209,7 @@ def mikan() -> Figure:
             (1.0, 1.02, "stripe", 0.0105),
         ],
     )
-    _bib(m, "denim", "button")
+    bib(m, "denim", "button")
     body.arms(
         m, [(0, 0.55, "shirt", 0.012), (0.5, 0.58, "stripe", 0.013), (0.5, 1, "skin", 0)], "skin"
     )
@@ -305,7 +265,7 @@ def mikan() -> Figure:
 
 def luna() -> Figure:
     """A small witch: pointed hat, long lilac hair, a dark dress, striped stockings."""
-    look = _Look(
+    look = Look(
         "Luna",
         {
             "skin": 0xFBE6E4,
@@ -325,7 +285,7 @@ def luna() -> Figure:
         outline=0x2A1E44,
     )
     m, head = look.body, look.head
-    _base(look)
+    base(look)
     body.torso(
         m, [(0.66, 1.07, "dress", 0.01), (0.80, 0.825, "trim", 0.014), (1.03, 1.083, "trim", 0.012)]
     )
@@ -411,7 +371,7 @@ def luna() -> Figure:
 def bolt() -> Figure:
     """A round-cornered robot with a screen for a face."""
     cyan = 0x6FF3F0
-    look = _Look(
+    look = Look(
         "Bolt",
         {
             "shell": 0xF3F5F8,
@@ -436,7 +396,7 @@ def bolt() -> Figure:
     m, head = look.body, look.head
     head.skull(m, "shell")
     body.neck(m, "dark")
-    _screen(m, head, "screen")
+    screen_of(m, head, "screen")
     for sign in (1, -1):
         for x, r, swatch in ((0.17, 0.052, "dark"), (0.186, 0.04, "accent")):
             m.tube(
@@ -491,7 +451,7 @@ def bolt() -> Figure:
 
 def momo() -> Figure:
     """A bunny suit: a soft hood with long ears and a round tail."""
-    look = _Look(
+    look = Look(
         "Momo",
         {
             **_SKIN,
@@ -508,10 +468,10 @@ def momo() -> Figure:
         outline=0x6B4450,
     )
     m, head = look.body, look.head
-    _base(look, ears=False)
+    base(look, ears=False)
     body.torso(m, [(0.64, 1.08, "fur", 0.018)], plump=0.034)
     m.ball((0, 0.815, 0.088), (0.085, 0.1, 0.05), "belly", {"spine": 1.0}, segments=16)
-    _hood_ring(m, "scarf", 1.045, 0.088, 0.036)
+    hood_ring(m, "scarf", 1.045, 0.088, 0.036)
     body.arms(m, [(0, 1, "fur", 0.014)], "fur", 1.2)
     body.legs(m, [(0, 1, "fur", 0.016)], "fur", "sole", 1.2)
     hair.bangs(
@@ -527,7 +487,7 @@ def momo() -> Figure:
         return 1.12 if c < 0.45 else 1.12 + 0.255 * min(1.0, ((c - 0.45) / 0.22)) ** 0.5
 
     hair.cap(m, head, "fur", opening, 0.034)
-    _hood_edge(m, head, "inside")
+    hood_edge(m, head, "inside")
     for chain in hair.both(
         Chain(
             "Ear",
@@ -570,86 +530,6 @@ def momo() -> Figure:
         )
     m.ball((0, 0.73, -0.135), (0.055, 0.055, 0.05), "fur", {"hips": 1.0}, segments=14)
     return look.finish()
-
-
-def _base(look: _Look, *, ears: bool = True) -> None:
-    look.head.skull(look.body, "skin")
-    body.neck(look.body, "skin")
-    if ears:
-        for sign in (1, -1):
-            look.body.ball((sign * 0.152, 1.228, -0.005), (0.018, 0.032, 0.024), "skin", HEAD)
-
-
-def _hood_ring(
-    mesh: Mesh, swatch: str, y: float = 1.05, radius: float = 0.085, thick: float = 0.034
-) -> None:
-    """A roll of cloth around the neck, deeper behind."""
-    path, count = [], 24
-    for i in range(count + 1):
-        a = 2 * math.pi * i / count
-        grow = 0.5 - 0.5 * math.cos(a)
-        r = thick * (0.75 + 0.55 * grow)
-        at = (radius * math.sin(a), y + 0.02 * grow, radius * math.cos(a) - 0.02 * grow)
-        path.append(Station(at, r, r * 0.8, {"upperChest": 1.0}))
-    mesh.tube(path, swatch, segments=10, hint=UP)
-
-
-def _carry(mesh: Mesh, bone: str, last: int) -> None:
-    """Hang the newest `last` vertices on another bone than the one they were made for."""
-    for i in range(len(mesh.bones) - last, len(mesh.bones)):
-        mesh.bones[i] = {bone: 1.0}
-
-
-def _bib(mesh: Mesh, cloth: str, button: str) -> None:
-    for sign, top in ((1, 1.055), (-1, 1.055)):
-        strap = [
-            (sign * 0.056, 0.93, 0.09),
-            (sign * 0.06, 0.99, 0.094),
-            (sign * 0.062, 1.045, 0.074),
-            (sign * 0.062, top + 0.02, 0.02),
-            (sign * 0.06, 1.05, -0.05),
-            (sign * 0.045, 0.95, -0.095),
-            (sign * 0.04, 0.87, -0.1),
-        ]
-        start = len(mesh.bones)
-        hair.lock(mesh, strap, cloth, 0.019, depth=0.45, taper=(1, 1, 1, 1))
-        mesh.ball(
-            (sign * 0.056, 0.955, 0.105), (0.013, 0.013, 0.008), button, {"chest": 1.0}, segments=8
-        )
-        _carry(mesh, "upperChest", len(mesh.bones) - start)
-    plate = [
-        Station((0, y, 0.052), w, 0.05, body.spine(y))
-        for y, w in ((0.86, 0.07), (0.9, 0.074), (0.955, 0.07), (0.965, 0.06))
-    ]
-    mesh.tube(plate, cloth, segments=16)
-
-
-def _screen(mesh: Mesh, head: Head, swatch: str) -> None:
-    """A rounded window on the front of the head, a little before it."""
-    rows: list[list[int]] = []
-    for j in range(9):
-        v = -1 + 2 * j / 8
-        reach = 0.128 * (1 - abs(v) ** 5) ** 0.3 if abs(v) < 1 else 0.07
-        rows.append(
-            [
-                mesh.vertex(
-                    head.front(reach * (-1 + 2 * i / 12), 1.228 + 0.093 * v, -0.0015), swatch, HEAD
-                )
-                for i in range(13)
-            ]
-        )
-    mesh.grid(rows)
-
-
-def _hood_edge(mesh: Mesh, head: Head, swatch: str) -> None:
-    """The padded rim around the face."""
-    path = []
-    for i in range(33):
-        a = 2 * math.pi * i / 32
-        x, y = 0.146 * math.sin(a), 1.24 + 0.142 * math.cos(a)
-        _, _, fz = head.front(max(-0.13, min(0.13, x)), max(1.13, y), 0.0)
-        path.append(Station((x, y, fz + 0.008), 0.013, 0.013, HEAD))
-    mesh.tube(path, swatch, segments=7)
 
 
 LOOKS: dict[str, Callable[[], Figure]] = {
