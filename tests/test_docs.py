@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from tests.components import need
@@ -87,6 +88,11 @@ def test_every_field_of_a_welcome_is_documented():
     assert f"`{{{', '.join(_shape(outbound.LIMITS))}}}`" in PROTOCOL
 
 
+def test_every_field_of_a_member_is_documented():
+    names = [field.encode_name for field in msgspec.structs.fields(Member)]
+    assert f"A Member is `{{{', '.join(names)}}}`" in PROTOCOL
+
+
 def _shape(value: dict[str, Any]) -> list[str]:
     return [
         f"{name}: {{{', '.join(_shape(inner))}}}" if isinstance(inner, dict) else name
@@ -97,11 +103,19 @@ def _shape(value: dict[str, Any]) -> list[str]:
 # Limits
 
 
-def number(text: str) -> Rate | Fraction:
+def number(text: str) -> Rate | Fraction | tuple[Fraction, ...]:
     if match := re.fullmatch(r"(\d+), then (\d+)/(s|min)", text):
         burst, per, unit = match.groups()
         return Rate(int(burst), float(Fraction(per) / (1 if unit == "s" else 60)))
+    if "–" in text:
+        return tuple(Fraction(end) for end in text.split("–"))
     return Fraction(text)
+
+
+def in_code(value: Any) -> Rate | Fraction | tuple[Fraction, ...]:
+    if isinstance(value, Rate):
+        return Rate(value.burst, float(value.per_s))
+    return tuple(map(Fraction, value)) if isinstance(value, tuple) else Fraction(value)
 
 
 def test_every_limit_is_documented_with_its_value():
@@ -110,11 +124,7 @@ def test_every_limit_is_documented_with_its_value():
         for row in rows((ROOT / "docs" / "limits.md").read_text())
         if row[0] != "name"
     }
-    known = {
-        name: Rate(value.burst, float(value.per_s)) if isinstance(value, Rate) else Fraction(value)
-        for name, value in vars(limits).items()
-        if name.isupper()
-    }
+    known = {name: in_code(value) for name, value in vars(limits).items() if name.isupper()}
     assert told == known
 
 
