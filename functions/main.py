@@ -92,6 +92,8 @@ def _keys(settings: Settings) -> KeyRing:
 
 def _services(settings: Settings) -> Services:
     """The adapters that the settings ask for. Raises ConfigError."""
+    from adapters.providers import hub_access, identity_providers, voice
+
     return Services(
         store=_store(settings),
         state=_state(settings),
@@ -99,6 +101,9 @@ def _services(settings: Settings) -> Services:
         keys=_keys(settings),
         issuer=settings.issuer,
         relay_urls=settings.relay_urls,
+        providers=identity_providers(settings.providers),
+        vroid=hub_access(settings.providers),
+        voice=voice(settings.providers),
         origins=settings.origins,
         proxies=settings.proxies,
     )
@@ -136,6 +141,12 @@ async def api(request: Request) -> Response:
 async def auth(request: Request) -> Response:
     """Signing in, and the caller's own account."""
     return await _answer("auth")
+
+
+@functions_framework.aio.http
+async def avatars(request: Request) -> Response:
+    """VRoid Hub's models."""
+    return await _answer("avatars")
 
 
 @functions_framework.aio.http

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vchat.config import Reader
 from vchat.keys import KeyRing, load_ring
+from vchat.provider_settings import ProviderSettings, read_provider_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Settings:
     pubsub_emulator: str | None
     data: Path
     proxies: int
+    providers: ProviderSettings
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -48,6 +50,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         data=Path(read.text("VCHAT_DATA", ".vchat")),
         # Cloud Run appends the caller to X-Forwarded-For; a load balancer before it makes 2.
         proxies=read.number("VCHAT_PROXIES", 1 if read.production else 0, least=0, most=5),
+        providers=read_provider_settings(environ, read),
     )
     read.check()
     return settings

@@ -15,6 +15,7 @@ from starlette.routing import Mount
 
 from adapters.bus_memory import InProcessBus
 from adapters.keys_file import open_ring
+from adapters.providers import hub_access, identity_providers, voice
 from adapters.state_redis import RedisState
 from adapters.store_sqlite import SqliteStore
 from functions.app import build
@@ -26,8 +27,9 @@ from relay.serve import bind, serve
 from vchat.config import ConfigError, Reader
 from vchat.ids import new_id
 from vchat.json_lines import JsonLines
+from vchat.provider_settings import ProviderSettings, read_provider_settings
 
-_DRAIN_S = 2.0
+_DISMISS_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,18 @@ class Settings:
     host: str
     port: int
     data: Path
+    providers: ProviderSettings
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Settings out of an environment. Raises ConfigError with every mistake in it."""
-    read = Reader({**environ, "VCHAT_ENV": "development"})
+    environ = {**environ, "VCHAT_ENV": "development"}
+    read = Reader(environ)
     settings = Settings(
         host=read.text("HOST", "127.0.0.1"),
         port=read.number("PORT", 8080, least=0, most=65535),
         data=Path(read.text("VCHAT_DATA", ".vchat")),
+        providers=read_provider_settings(environ, read),
     )
     read.check()
     return settings
@@ -68,6 +73,9 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
             keys=ring,
             issuer=issuer,
             relay_urls=(relay_url,),
+            providers=identity_providers(settings.providers),
+            vroid=hub_access(settings.providers),
+            voice=voice(settings.providers),
             origins=origins,
         )
     )
@@ -102,7 +110,7 @@ async def _run(settings: Settings) -> None:
     relay.hub.start()
     print(f"V-Chat is at http://localhost:{port} (Ctrl-C ends it)", flush=True)
     try:
-        await serve(app, listener, lambda: relay.hub.drain(_DRAIN_S))
+        await serve(app, listener, lambda: relay.hub.dismiss(_DISMISS_S))
     finally:
         await relay.hub.stop()
         await store.close()
