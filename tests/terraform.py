@@ -27,6 +27,7 @@ VARIABLES = {
     "project_number": "123456789012",
     "functions_archive": "functions-0123456789abcdef.zip",
 }
+_CACHE = ROOT / "build" / "terraform-plugins"
 _OVERRIDE = """
 terraform {{
   backend "local" {{}}
@@ -50,6 +51,7 @@ class Workspace:
             ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns(".terraform*", "tools")
         )
         self.folder = folder / "infra" / "terraform"
+        _CACHE.mkdir(parents=True, exist_ok=True)
         (self.folder / "offline_override.tf").write_text(_OVERRIDE.format(more=provider))
         (self.folder / VARIABLES["functions_archive"]).write_bytes(b"an archive")
         _init(self)
@@ -63,6 +65,9 @@ class Workspace:
             env={
                 **{name: value for name, value in os.environ.items() if name[:7] != "TF_VAR_"},
                 **{f"TF_VAR_{name}": value for name, value in given.items()},
+                # The provider is large: fetched once, not for every workspace.
+                "TF_PLUGIN_CACHE_DIR": str(_CACHE),
+                "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1",
                 "TF_IN_AUTOMATION": "1",
                 "NO_COLOR": "1",
             },

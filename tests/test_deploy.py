@@ -15,6 +15,7 @@ import pytest
 
 from infra.tools import bundle, deploy, page
 from infra.tools.commands import Stopped
+from local import pages
 
 ROOT = Path(__file__).resolve().parents[1]
 _SCRIPT = """#!/bin/bash
@@ -272,6 +273,21 @@ def test_the_page_may_connect_to_its_api_and_relays_and_nowhere_else() -> None:
     assert '<meta name="vchat-api" content="https://api.example.com">' in made
     assert "blob: data: https://api.example.com wss://a.example wss://b.example;" in made
     assert "'sha256-RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o='" in made
+
+
+def test_the_uploaded_page_is_ruled_like_the_local_one() -> None:
+    """It may connect elsewhere, and a page cannot forbid to be framed from within itself."""
+    assert {f"{path}/": folder for path, folder in pages._FOLDERS.items()} == page._AT_HOME
+    text = (ROOT / "demo" / "index.html").read_text()
+    made = page.configured(text, "https://api.example.com", ["wss://relay.example.com"])
+    uploaded = re.findall(r'Content-Security-Policy" content="([^"]+)"', made)[0]
+    local = pages.policy(ROOT / "demo" / "index.html", ("wss://relay.example.com",))
+    may_differ = {"connect-src", "frame-ancestors"}
+    rules = [
+        {rule for rule in policy.split("; ") if rule.partition(" ")[0] not in may_differ}
+        for policy in (uploaded, local)
+    ]
+    assert rules[0] == rules[1]
 
 
 def test_a_page_that_wants_a_file_that_is_not_there_is_not_uploaded() -> None:
