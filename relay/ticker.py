@@ -1,4 +1,5 @@
-"""The pose ticks of one room: one merged frame per tick, the same bytes for everyone.
+"""The pose ticks of one room: one merged frame per tick, the same bytes for everyone, or in a full
+room for everyone who stands together.
 
 A room where nobody moves has no timer. Each room ticks at its own phase, so that many rooms do not
 all write in the same millisecond.
@@ -11,9 +12,15 @@ from typing import Protocol
 
 from relay.line import Frame, Line
 from vchat import limits, ticks
-from vchat.pose_board import PoseBoard
+from vchat.crowd import TICKS_BETWEEN, Crowd
+from vchat.model import Member
+from vchat.pose_board import Changes, PoseBoard
 
 _TICK_S = 1 / limits.TICK_HZ
+FULL = 64
+"""With more avatars than this, people are told more of those who are near."""
+_EASED = 48
+"""With fewer than this, everyone is told everything again."""
 
 
 class Watcher(Protocol):
@@ -21,6 +28,7 @@ class Watcher(Protocol):
 
     line: Line
     lagging: bool
+    me: Member
 
 
 class Ticker:
@@ -30,6 +38,8 @@ class Ticker:
         self, watchers: Callable[[], Collection[Watcher]], clock: Callable[[], float]
     ) -> None:
         self.board = PoseBoard()
+        self._crowd: Crowd | None = None
+        self._regroup_in = 0
         self._watchers = watchers
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -45,6 +55,7 @@ class Ticker:
 
     def welcome(self, watcher: Watcher) -> None:
         """Show a newcomer everyone's last pose."""
+        self._regroup_in = 0
         if entries := self.board.snapshot():
             watcher.lagging = not watcher.line.offer(self._frame(entries, snapshot=True))
 
@@ -60,17 +71,62 @@ class Ticker:
 
     def _tick(self) -> None:
         self._timer = None
-        entries = self.board.drain()
-        frame = self._frame(entries) if entries else None
-        snapshot: Frame | None = None
-        for watcher in self._watchers():
-            if not watcher.lagging:
-                if frame is not None and not watcher.line.offer(frame):
+        changes = self.board.drain()
+        if len(self.board) > (FULL if self._crowd is None else _EASED):
+            self._show_by_square(changes)
+        else:
+            if self._crowd is not None:
+                self._crowd = None
+                # What was still waiting for its turn is in no later tick.
+                for watcher in self._watchers():
                     watcher.lagging = True
-                    self._arm()
+            self._show_all(changes)
+
+    def _show_all(self, changes: Changes) -> None:
+        entries = changes.joined()
+        frame = self._frame(entries) if entries else None
+        behind = []
+        for watcher in self._watchers():
+            if watcher.lagging:
+                behind.append(watcher)
+            elif frame is not None and not watcher.line.offer(frame):
+                watcher.lagging = True
+                self._arm()
+        self._catch_up(behind)
+
+    def _show_by_square(self, changes: Changes) -> None:
+        if self._crowd is None:
+            self._crowd = Crowd(self.board)
+            self._regroup_in = 0
+        crowd = self._crowd
+        moved: dict[int, bytes] = {}
+        if self._regroup_in <= 0:
+            self._regroup_in = TICKS_BETWEEN
+            moved = crowd.regroup([watcher.me.seat for watcher in self._watchers()])
+        self._regroup_in -= 1
+        frames = {square: self._frame(told) for square, told in crowd.tell(changes).items()}
+        behind = []
+        for watcher in self._watchers():
+            if watcher.lagging:
+                behind.append(watcher)
                 continue
-            # Deltas that were skipped may have been followed by a keyframe that was skipped too.
-            snapshot = snapshot or self._frame(self.board.snapshot(), snapshot=True)
+            seat = watcher.me.seat
+            if near := moved.get(seat):
+                watcher.line.offer(self._frame(near))
+            frame = frames.get(crowd.square(seat))
+            if frame is not None and not watcher.line.offer(frame):
+                watcher.lagging = True
+                self._arm()
+        self._catch_up(behind)
+        if crowd.waiting:
+            self._arm()
+
+    def _catch_up(self, behind: Collection[Watcher]) -> None:
+        """Deltas that were skipped may have been followed by a keyframe that was skipped too."""
+        if not behind:
+            return
+        snapshot = self._frame(self.board.snapshot(), snapshot=True)
+        for watcher in behind:
             watcher.lagging = not watcher.line.offer(snapshot)
             if watcher.lagging:
                 self._arm()

@@ -4,13 +4,16 @@ Poses are latest-wins. A keyframe is never overtaken by a delta within its tick,
 to it: then both go out, the keyframe first.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vchat.pose_body import KEYFRAME
-from vchat.ticks import OWN_FORMAT, entry, newer
+from vchat.pose_body import KEYFRAME, Detail, PoseError, root_position, thin
+from vchat.ticks import ENTRY, OWN_FORMAT, entry
 
 Pose = tuple[int, int, bytes]
 """(seat, seq, body)"""
+
+_pack_entry = ENTRY.pack
 
 
 @dataclass(slots=True)
@@ -22,33 +25,49 @@ class _Shown:
     last: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The entries of those who changed, by seat: `keyed` begin with a keyframe, or are not ours to
+    read; `turned` are single deltas, of which a later one says all that an earlier one said."""
+
+    keyed: dict[int, bytes]
+    turned: dict[int, bytes]
+
+    def joined(self) -> bytes:
+        return b"".join([*self.keyed.values(), *self.turned.values()])
+
+
 class PoseBoard:
     """Everyone's poses in one room. Holds two poses a seat at most."""
 
     def __init__(self) -> None:
         self._shown: dict[int, _Shown] = {}
-        self._changed: dict[int, bytes] = {}
+        self._keyed: dict[int, bytes] = {}
+        self._turned: dict[int, bytes] = {}
+
+    def __len__(self) -> int:
+        """How many avatars are shown."""
+        return len(self._shown)
 
     def put(self, seat: int, seq: int, body: bytes) -> bool:
         """Show a pose; False, and nothing changes, when a newer one of the seat is shown."""
+        # Called for every pose there is, so `newer` and `entry` of vchat.ticks stand here in full.
         shown = self._shown.get(seat)
-        if shown is not None and shown.seq is not None and not newer(seq, shown.seq):
+        if shown is None:
+            shown = self._shown[seat] = _Shown(seq, b"", b"")
+        elif shown.seq is not None and not 0 < (seq - shown.seq) & 0xFFFF < 0x8000:
             return False
-        new = entry(seat, seq, body)
+        new = _pack_entry(seat, seq, len(body)) + body
+        shown.seq, shown.last = seq, new
         # What is not ours is self-contained for all we know.
         if body[0] != OWN_FORMAT or (len(body) > 1 and body[1] & KEYFRAME):
-            self._shown[seat] = _Shown(seq, new, new)
-            self._changed[seat] = new
-        elif shown is None:
-            self._shown[seat] = _Shown(seq, b"", new)
-            self._changed[seat] = new
+            shown.keyframe = self._keyed[seat] = new
+            if seat in self._turned:
+                del self._turned[seat]
+        elif seat in self._keyed:
+            self._keyed[seat] = shown.keyframe + new
         else:
-            waiting = self._changed.get(seat)
-            shown.seq, shown.last = seq, new
-            if waiting is not None and shown.keyframe and waiting.startswith(shown.keyframe):
-                self._changed[seat] = shown.keyframe + new
-            else:
-                self._changed[seat] = new
+            self._turned[seat] = new
         return True
 
     def restart(self, seat: int) -> None:
@@ -58,14 +77,39 @@ class PoseBoard:
 
     def forget(self, seat: int) -> None:
         """The person left."""
-        self._shown.pop(seat, None)
-        self._changed.pop(seat, None)
+        for poses in (self._shown, self._keyed, self._turned):
+            poses.pop(seat, None)
 
-    def drain(self) -> bytes:
-        """The entries of all that changed since the last call; empty when nothing did."""
-        entries = b"".join(self._changed.values())
-        self._changed.clear()
-        return entries
+    def drain(self) -> Changes:
+        """All that changed since the last call."""
+        changes = Changes(self._keyed, self._turned)
+        self._keyed, self._turned = {}, {}
+        return changes
+
+    def seats(self) -> Iterable[int]:
+        """The seats of those who are shown."""
+        return self._shown.keys()
+
+    def last(self, seats: Iterable[int]) -> bytes:
+        """The last entries of these seats."""
+        return b"".join([shown.last for seat in seats if (shown := self._shown.get(seat))])
+
+    def thinned(self, seat: int, detail: Detail) -> bytes:
+        """The last entry of a seat with less in it; empty if it cannot be understood."""
+        if (shown := self._shown.get(seat)) is None or shown.seq is None:
+            return b""
+        try:
+            return entry(seat, shown.seq, thin(shown.last[ENTRY.size :], detail))
+        except PoseError:
+            return b""
+
+    def places(self) -> dict[int, tuple[float, float]]:
+        """Where the avatars stand, (x, z) in metres, of those who said so."""
+        places = {}
+        for seat, shown in self._shown.items():
+            if (place := _place(shown.last) or _place(shown.keyframe)) is not None:
+                places[seat] = place
+        return places
 
     def snapshot(self) -> bytes:
         """The entries of all that is shown."""
@@ -85,3 +129,10 @@ class PoseBoard:
             )
             if one
         ]
+
+
+def _place(entry: bytes) -> tuple[float, float] | None:
+    try:
+        return root_position(entry[ENTRY.size :])
+    except PoseError:
+        return None
