@@ -166,8 +166,10 @@ async def _transfer(case: _Case) -> None:
     """Give the room to somebody else; who gave it stays as a moderator."""
     await _require_person(case)
     services, old_id, new_id = case.services, case.call.account.id, case.user_id
-    standing = await services.store.standing(case.room_id, new_id)
-    require_no_ban(standing, case.call.today)
+    try:
+        require_no_ban(await services.store.standing(case.room_id, new_id), case.call.today)
+    except Refused as refused:
+        raise Refused(Why.CONFLICT, "This person is banned from the room.") from refused
 
     def give(room: Room) -> Room:
         if room.status is RoomStatus.ENDED:

@@ -26,7 +26,12 @@ log = logging.getLogger("vchat.relay")
 _PING = Frame(outbound.PING)
 _STRIKE_RATE = limits.Rate(burst=limits.STRIKES, per_s=limits.STRIKES / 60)
 _COMPLAINTS = limits.Rate(burst=3, per_s=1)
+_POSES_AHEAD = 20
+_OUT = (Why.BANNED, Why.KICKED)
+"""Found out when a session is refreshed, where no relay was told."""
 _KEEP_RESUME_S = limits.RESUME_S / 3
+_MIGRATE_S = 30.0
+"""How long a browser that was asked to move may take."""
 
 
 class Session:
@@ -62,6 +67,8 @@ class Session:
         self._quiet = False
         now = self._loop.time()
         self._poses = Bucket(limits.POSE, now)
+        self._poses_ahead = 0
+        self._poser: Member | None = None
         self._chats = Bucket(limits.CHAT, now)
         self._signals = Bucket(limits.SIGNAL, now)
         self._control = Bucket(limits.CONTROL, now)
@@ -121,7 +128,7 @@ class Session:
         nobody = Member(
             seat=0, user_id=guest.user_id, name=guest.name, role=guest.role, avatar=guest.avatar
         )
-        self._stay = stay = Stay(admission.session, self._line, self.close, nobody)
+        self._stay = stay = Stay(admission.session, self._line, self.close, self.migrate, nobody)
         arrival = await room.seat(
             stay, guest, admission.resume_from, resume=admission.resume_from is not None
         )
@@ -151,6 +158,8 @@ class Session:
         # The first ping at a random point, so that those who came together do not ping together.
         self._later("ping", random.random() * limits.PING_MS / 1000, self._ping)  # noqa: S311
         self._later("resume", _KEEP_RESUME_S, self._keep_resume)
+        age_s = random.uniform(*limits.AGE_S)  # noqa: S311
+        self._later("age", age_s, lambda: self.migrate(0, _MIGRATE_S, Why.ROTATE))
 
     async def _converse(self) -> bool:
         """Handle messages until it ends; True when the browser said `leave`."""
@@ -163,7 +172,10 @@ class Session:
                     return True
                 await self._handle(message)
             except Refused as refused:
-                self._complain(refused, message_id)
+                if refused.why in _OUT:
+                    self.close(refused.why)
+                else:
+                    self._complain(refused, message_id)
         return False
 
     async def _hang_up(self) -> None:
@@ -181,6 +193,11 @@ class Session:
         if self._bye is None:
             self._bye = (why, retry_ms)
             self._stirred.set()
+
+    def migrate(self, after_ms: int, grace_s: float, why: Why) -> None:
+        """Ask the browser to open a second connection before this one goes."""
+        self._line.send(Frame(outbound.migrate(after_ms)))
+        self._later("migrate", after_ms / 1000 + grace_s, lambda: self.close(why))
 
     # What comes from the transport
 
@@ -205,14 +222,24 @@ class Session:
             if self._bye is not None:
                 return
             seq, body = ticks.parse_pose(data)
-            if retry_ms := self._poses.take(self._loop.time()):
-                self._strike(Refused(Why.TOO_FAST, retry_ms=retry_ms))
-            elif not may(stay.me.role, Action.POSE):
-                self._strike(Refused(Why.FORBIDDEN, "Spectators have no avatar."))
-            else:
-                room.move(stay, seq, body)
+            if self._poses_ahead and stay.me is self._poser:
+                self._poses_ahead -= 1
+            elif not self._may_pose(stay.me):
+                return
+            room.move(stay, seq, body)
         except Refused as refused:
             self.close(refused.why)
+
+    def _may_pose(self, me: Member) -> bool:
+        """Judge a pose by speed and role; if it may be, some of the next ones may be unjudged."""
+        if retry_ms := self._poses.take(self._loop.time()):
+            self._strike(Refused(Why.TOO_FAST, retry_ms=retry_ms))
+        elif not may(me.role, Action.POSE):
+            self._strike(Refused(Why.FORBIDDEN, "Spectators have no avatar."))
+        else:
+            self._poser, self._poses_ahead = me, self._poses.take_ahead(_POSES_AHEAD)
+            return True
+        return False
 
     def on_gone(self, code: int) -> None:
         self._gone = code
@@ -265,6 +292,8 @@ class Session:
             text = clean_text(message.text, most=limits.TEXT_LENGTH)
         except ValueError as error:
             raise Refused(Why.INVALID_REQUEST, f"{error} - at `$.text`") from error
+        assert self._room is not None
+        await self._room.pace(me)
         body = events.chat(
             message_id=message.id, seat=me.seat, user_id=me.user_id, name=me.name, text=text
         )
