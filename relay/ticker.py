@@ -45,6 +45,7 @@ class Ticker:
         self._loop = asyncio.get_running_loop()
         self._phase = random.random() * _TICK_S  # noqa: S311 (spreads load, guards nothing)
         self._timer: asyncio.TimerHandle | None = None
+        self._number = 0
 
     def put(self, seat: int, seq: int, body: bytes) -> bool:
         """Show a pose in the next tick; False when it is older than what is shown."""
@@ -66,8 +67,10 @@ class Ticker:
 
     def _arm(self) -> None:
         if self._timer is None:
-            count = (self._loop.time() - self._phase) // _TICK_S + 1
-            self._timer = self._loop.call_at(count * _TICK_S + self._phase, self._tick)
+            # Timers may ring a little early, and a tick must not come twice.
+            passed = int((self._loop.time() - self._phase) / _TICK_S)
+            self._number = max(passed, self._number) + 1
+            self._timer = self._loop.call_at(self._number * _TICK_S + self._phase, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
@@ -132,6 +135,5 @@ class Ticker:
                 self._arm()
 
     def _frame(self, entries: bytes, *, snapshot: bool = False) -> Frame:
-        number = int((self._loop.time() - self._phase) / _TICK_S)
-        payload = ticks.tick(number, int(self._clock() * 1000), entries, snapshot=snapshot)
+        payload = ticks.tick(self._number, int(self._clock() * 1000), entries, snapshot=snapshot)
         return Frame(payload, binary=True)
