@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import functions_framework.aio
 from starlette.applications import Starlette
@@ -26,10 +27,13 @@ from vchat.errors import Refused, Why
 from vchat.ids import new_id
 from vchat.json_lines import JsonLines
 from vchat.keys import KeyRing
-from vchat.state import State
 from vchat.store import Store
 
 _log = logging.getLogger("vchat.start")
+
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 
 def _start() -> Settings:
@@ -63,14 +67,14 @@ def _store(settings: Settings) -> Store:
     return SqliteStore(settings.data / "vchat.db")
 
 
-def _state(settings: Settings) -> State:
-    from adapters.state_redis import RedisState, connect
-
+def _redis(settings: Settings) -> "Redis":
     if settings.redis_url is not None:
-        return RedisState(connect(settings.redis_url))
+        from adapters.state_redis import connect
+
+        return connect(settings.redis_url)
     from fakeredis import FakeAsyncRedis
 
-    return RedisState(FakeAsyncRedis())
+    return FakeAsyncRedis()
 
 
 def _bus(settings: Settings) -> Bus:
@@ -92,11 +96,14 @@ def _keys(settings: Settings) -> KeyRing:
 
 def _services(settings: Settings) -> Services:
     """The adapters that the settings ask for. Raises ConfigError."""
+    from adapters.matching_redis import RedisQueue
     from adapters.providers import hub_access, identity_providers, voice
+    from adapters.state_redis import RedisState
 
+    redis = _redis(settings)
     return Services(
         store=_store(settings),
-        state=_state(settings),
+        state=RedisState(redis),
         bus=_bus(settings),
         keys=_keys(settings),
         issuer=settings.issuer,
@@ -104,6 +111,7 @@ def _services(settings: Settings) -> Services:
         providers=identity_providers(settings.providers),
         vroid=hub_access(settings.providers),
         voice=voice(settings.providers),
+        queue=RedisQueue(redis),
         origins=settings.origins,
         proxies=settings.proxies,
     )

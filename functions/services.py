@@ -8,6 +8,7 @@ from vchat.bus import Bus
 from vchat.hub import HubAccess
 from vchat.identity import IdentityProviders
 from vchat.keys import KeyRing
+from vchat.matching import Queue
 from vchat.state import State
 from vchat.store import Store
 from vchat.voice import Voice
@@ -18,10 +19,10 @@ class Services:
     """The world as the handlers see it.
 
     `providers` are those whose tokens are exchanged, `vroid` is VRoid Hub, `voice` the voice
-    server: what is not configured is not there. `issuer` is the API's public base URL and the
-    `iss` of all tokens; `relay_urls` are the bases (ws:// or wss://) that rooms are spread over;
-    `origins` the exact origins of pages that may call; `proxies` how many proxies in front append
-    to X-Forwarded-For; `clock` gives seconds since the epoch.
+    server, `queue` those who wait for a match: what is not configured is not there. `issuer` is the
+    API's public base URL and the `iss` of all tokens; `relay_urls` are the bases (ws:// or wss://)
+    that rooms are spread over; `origins` the exact origins of pages that may call; `proxies` how
+    many proxies in front append to X-Forwarded-For; `clock` gives seconds since the epoch.
     """
 
     store: Store
@@ -33,6 +34,7 @@ class Services:
     providers: IdentityProviders = field(default_factory=dict)
     vroid: HubAccess | None = None
     voice: Voice | None = None
+    queue: Queue | None = None
     origins: frozenset[str] = frozenset()
     proxies: int = 0
     clock: Callable[[], float] = time.time

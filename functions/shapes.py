@@ -117,6 +117,18 @@ class Moderation(Shape, frozen=True, kw_only=True):
     """Between two chat messages of one person, with "slow"; 0 ends slow mode."""
 
 
+class MatchWishes(Shape, frozen=True, kw_only=True):
+    """Nothing said means: anybody. `max_wait_s` is when the caller no longer wants to wait."""
+
+    language: Annotated[str, Meta(pattern="^[a-z]{2,3}$")] | None = None
+    interests: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=32)], ...],
+        Meta(max_length=limits.MATCH_INTERESTS),
+    ] = ()
+    avoid: Annotated[tuple[str, ...], Meta(max_length=limits.MATCH_AVOID)] = ()
+    max_wait_s: Annotated[int, Meta(ge=10, le=limits.MATCH_WAIT_S)] = 120
+
+
 # What browsers get
 
 
@@ -190,6 +202,29 @@ class TicketMade(Shape, frozen=True, kw_only=True):
     ticket: str
     url: str
     expires_in: int
+
+
+class Partner(Shape, frozen=True, kw_only=True):
+    user_id: str
+    name: str
+
+
+class MatchPlace(Shape, frozen=True, kw_only=True):
+    """`waiting` for `waited_ms` so far; `matched` with a partner and a ticket; or `none`."""
+
+    status: Literal["none", "waiting", "matched"]
+    waited_ms: int = 0
+    room_id: str | None = None
+    partner: Partner | None = None
+    ticket: str | None = None
+    url: str | None = None
+    expires_in: int | None = None
+
+
+class MatchStatistics(Shape, frozen=True, kw_only=True):
+    waiting: int
+    pairs: int
+    average_wait_ms: int
 
 
 class VoiceTokenMade(Shape, frozen=True, kw_only=True):

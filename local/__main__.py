@@ -15,6 +15,7 @@ from starlette.routing import Mount
 
 from adapters.bus_memory import InProcessBus
 from adapters.keys_file import open_ring
+from adapters.matching_redis import RedisQueue
 from adapters.providers import hub_access, identity_providers, voice
 from adapters.state_redis import RedisState
 from adapters.store_sqlite import SqliteStore
@@ -63,7 +64,8 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
     relay_url = f"ws://localhost:{port}"
     ring = open_ring(settings.data / "keys.json")
     store = SqliteStore(settings.data / "vchat.db")
-    state = RedisState(FakeAsyncRedis())
+    redis = FakeAsyncRedis()
+    state = RedisState(redis)
     bus = InProcessBus()
     api = build(
         Services(
@@ -76,6 +78,7 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
             providers=identity_providers(settings.providers),
             vroid=hub_access(settings.providers),
             voice=voice(settings.providers),
+            queue=RedisQueue(redis),
             origins=origins,
         )
     )

@@ -17,6 +17,7 @@ from starlette.routing import Mount
 
 from adapters.bus_memory import InProcessBus
 from adapters.identity_nextauth import NextAuthSessions
+from adapters.matching_redis import RedisQueue
 from adapters.state_redis import RedisState
 from adapters.store_sqlite import SqliteStore
 from adapters.voice_livekit import LiveKit
@@ -50,6 +51,10 @@ OPERATIONS = {
     "downloadAvatar",
     "makeVoiceToken",
     "hearLivekit",
+    "joinMatching",
+    "lookAtMatching",
+    "leaveMatching",
+    "matchingStatistics",
 }
 """What needs more than the plain world of tests.http_world, and answers 2xx here."""
 
@@ -176,6 +181,7 @@ async def _house(tmp_path: Path, log: Log) -> AsyncIterator[House]:
                 return_urls=frozenset({PAGE, "https://page.test/in"}),
             ),
             voice=LiveKit(livekit_base, KEY, SECRET_OF_LIVEKIT),
+            queue=RedisQueue(redis, clock=clock),
             clock=lambda: clock.now / 1000,
         )
         app = Starlette()

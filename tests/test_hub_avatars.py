@@ -330,6 +330,10 @@ async def test_every_operation_of_this_world_answers_as_described(house: House):
     room = await person.room()
     await house.sit(room, person)
     await person("POST", f"/rooms/{room}/voice-tokens")
+    await person("POST", "/matching", {})
+    await person("GET", "/matching")
+    await person("GET", "/matching/statistics")
+    await person("DELETE", "/matching")
     body, authorization = webhook("room_started", "EV1")
     house.clock.now = round(time.time() * 1000)  # the signature is of now
     headers = {"Authorization": authorization}

@@ -61,6 +61,14 @@ HUB_CALLS = Rate(burst=30, per_s=1)
 VOICE_TOKEN_S = 5 * 60
 VOICE_TOKENS = Rate(burst=10, per_s=0.2)
 SLOW_MODE_S = 600
+MATCH_LEASE_S = 15
+"""Who waits for a match and is not heard of for this long is gone."""
+MATCH_WAIT_S = 600
+MATCH_KEPT_S = 120
+"""How long a match waits to be asked for."""
+MATCH_ROOM_S = 24 * 3600
+MATCH_AVOID = 100
+MATCH_INTERESTS = 10
 MATCH_TRIES = Rate(burst=20, per_s=1)
 
 # A connection
@@ -87,8 +95,10 @@ INBOX_BYTES = 128 * 1024
 """Text frames of one client waiting for the relay, and their size; the next one means too-fast."""
 WRITE_BUFFER_BYTES = 256 * 1024
 """Bytes one client may leave unread before events stop queueing and it is closed as slow."""
+AGE_S = (50 * 60.0, 58 * 60.0)
+"""A connection is replaced at an age between these; Cloud Run ends every request at an hour."""
 SESSION_S = 60 * 60
-"""How long a session may go on without a refresh; Cloud Run ends every request at that age."""
+"""How long a session may go on without a refresh."""
 VISIT_S = 4 * SESSION_S
 """How long we remember that someone was given a ticket to a room."""
 
