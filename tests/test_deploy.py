@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.tools import bundle, deploy, page
+from infra.tools import bundle, deploy, page, secret_values
 from infra.tools.commands import Stopped
 from local import pages
 
@@ -49,6 +49,11 @@ WELL = [
     ("projects describe .*projectNumber", 0, "123456789012"),
     ("billing projects describe", 0, "True"),
     ("buckets describe", 0, "there"),
+    (
+        "secrets list",
+        0,
+        "projects/1/secrets/vchat-redis-url\nprojects/1/secrets/vchat-signing-keys",
+    ),
     ("secrets versions access .*redis-url", 0, "rediss://u:p@redis.example.com"),
     ("secrets versions access .*signing-keys", 0, '{"keys":[]}'),
     ("firestore databases describe", 1, ""),
@@ -82,8 +87,8 @@ class Stage:
             (folder / name).write_text(_SCRIPT)
             (folder / name).chmod(0o755)
         monkeypatch.setenv("PATH", str(folder))
-        monkeypatch.delenv("REDIS_URL", raising=False)
-        monkeypatch.delenv("VCHAT_SIGNING_KEYS", raising=False)
+        for name in secret_values.NAMES:
+            monkeypatch.delenv(name, raising=False)
         monkeypatch.setattr(deploy, "TERRAFORM", ["terraform"])
 
     def deploy(
@@ -136,7 +141,8 @@ def _stage(
         (("projects describe", 1, ""), "no project 'my-project'", "gcloud projects create"),
         (("billing projects", 0, "False"), "no billing account", "gcloud billing projects link"),
         (("services enable", 1, ""), "`gcloud services enable", "its own words are above"),
-        (("redis-url", 1, ""), "needs a Redis", "export REDIS_URL="),
+        (("secrets list", 0, ""), "needs a Redis", "export REDIS_URL="),
+        (("secrets versions (access|list) ?.*signing-keys", 1, ""), "cannot be read", "Accessor"),
         (("terraform plan", 1, ""), "could not make a plan", "its own words are above"),
     ],
 )
@@ -229,10 +235,29 @@ def test_a_repeated_run_keeps_the_keys_and_changes_nothing(stage: Stage) -> None
 
 
 def test_the_first_keys_are_made_here_and_shown_to_nobody(stage: Stage) -> None:
-    done = stage.deploy(("signing-keys", 1, ""))
+    done = stage.deploy(
+        ("versions access .*signing-keys", 1, ""), ("versions list .*signing-keys", 0, "")
+    )
     key = json.loads(stage.secrets["VCHAT_SIGNING_KEYS"])["keys"][0]["d"]
     assert key not in done.stdout + done.stderr
     assert not any(key in line for line in stage.asked.splitlines() if line[0] != " ")
+
+
+def test_a_secret_named_now_wins_over_the_deployed_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "rediss://new@redis.example.com")
+    monkeypatch.setenv("NEXTAUTH_SECRET", "of the site")
+    stage.deploy()
+    assert stage.secrets["REDIS_URL"] == "rediss://new@redis.example.com"
+    assert stage.secrets["NEXTAUTH_SECRET"] == "of the site"
+    assert "LIVEKIT_API_SECRET" not in stage.secrets
+
+
+def test_terraform_and_the_deployment_know_the_same_secrets() -> None:
+    text = (ROOT / "infra" / "terraform" / "secrets.tf").read_text()
+    known = re.findall(r'"([A-Z_]+)"', text.partition("known_secrets = [")[2].partition("]")[0])
+    assert tuple(known) == secret_values.NAMES
 
 
 def test_a_database_that_an_earlier_destroy_kept_is_taken_over(stage: Stage) -> None:

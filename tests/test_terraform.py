@@ -17,6 +17,10 @@ from vchat.config import EMULATORS, ConfigError
 from vchat.keys import dump_ring, new_ring
 
 GOLDEN = Path(__file__).parent / "golden"
+INTEGRATIONS = (
+    '{firebase={project="my-firebase"},livekit={url="wss://voice.example.com"},'
+    'nextauth={cookie="session"},vroid={client_id="id",return_urls=["https://chat.example.com/"]}}'
+)
 PROFILES = {
     "dev": ("dev",),
     "prod": ("prod",),
@@ -26,11 +30,12 @@ PROFILES = {
         '-var=network={cidr="10.8.0.0/26"}',
         "-var=domain=chat.example.com",
         '-var=alerts={emails=["you@example.com"],topic=true}',
+        f"-var=integrations={INTEGRATIONS}",
         '-var=budget={billing_account="012345-6789AB-CDEF01",amount=20}',
     ),
 }
 # What only one machine needs: never in a deployment.
-LOCAL_SETTINGS = {*EMULATORS, "VCHAT_DATA", "HOST", "PORT"}
+LOCAL_SETTINGS = {*EMULATORS, "VCHAT_DATA", "VROID_HUB_URL", "HOST", "PORT"}
 
 
 @pytest.fixture(scope="session", name="workspace")
@@ -102,15 +107,26 @@ def deployed(plan: Plan, service: str) -> Recorded:
     """What a service will find in its environment, with made-up secrets."""
     plain, secret = plan_check.environments(plan)[service]
     values = {name: value or "redis://10.0.0.3:6379/0" for name, value in plain.items()}
-    made_up = {"VCHAT_SIGNING_KEYS": dump_ring(new_ring()), "REDIS_URL": SECRETS["REDIS_URL"]}
+    made_up = {**SECRETS, "VCHAT_SIGNING_KEYS": dump_ring(new_ring())}
     return Recorded({**values, **{name: made_up[name] for name in secret}})
 
 
-def test_the_api_starts_with_what_the_plan_gives_it_and_reads_all_of_it(plan: Plan) -> None:
+def test_the_api_starts_with_what_the_plan_gives_it_and_reads_all_of_it(
+    plan: Plan, plans: dict[str, Plan]
+) -> None:
     environment = deployed(plan, "api")
     settings = read_functions(environment)
     assert settings.production
     assert set(environment) <= environment.asked
+    optional = set(deployed(plans["full"], "api")) - set(deployed(plans["prod"], "api"))
+    assert set(environment) >= environment.asked - LOCAL_SETTINGS - optional
+
+
+def test_everything_the_api_can_be_told_can_be_told_to_terraform(plans: dict[str, Plan]) -> None:
+    environment = deployed(plans["full"], "api")
+    settings = read_functions(environment)
+    assert settings.providers.vroid is not None
+    assert settings.providers.livekit is not None
     assert set(environment) >= environment.asked - LOCAL_SETTINGS
 
 

@@ -33,18 +33,26 @@ resource "google_storage_bucket_object" "functions" {
 }
 
 locals {
+  provider_settings = { for name, value in {
+    FIREBASE_PROJECT  = try(var.integrations.firebase.project, null)
+    LIVEKIT_URL       = try(var.integrations.livekit.url, null)
+    NEXTAUTH_COOKIE   = try(var.integrations.nextauth.cookie, null)
+    VCHAT_RETURN_URLS = try(join(",", var.integrations.vroid.return_urls), null)
+    VROID_CLIENT_ID   = try(var.integrations.vroid.client_id, null)
+  } : name => value if value != null }
+
   functions = {
     api = {
       concurrency   = 80
       max_instances = var.api_max_instances
       timeout_s     = 30
       ingress       = var.domain == null ? "ALLOW_ALL" : "ALLOW_INTERNAL_AND_GCLB"
-      environment = {
+      environment = merge(local.provider_settings, {
         VCHAT_ISSUER     = local.api_url
         VCHAT_ORIGINS    = join(",", local.origins)
         VCHAT_RELAY_URLS = join(",", local.relay_urls)
         VCHAT_PROXIES    = var.domain == null ? "1" : "2" # who appends to X-Forwarded-For
-      }
+      })
     }
     janitor = {
       concurrency   = 1

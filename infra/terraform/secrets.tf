@@ -5,7 +5,11 @@ locals {
   secrets = merge(
     { VCHAT_SIGNING_KEYS = ["api"] },
     var.redis.mode == "external" ? { REDIS_URL = ["api", "janitor", "relay"] } : {},
+    var.integrations.livekit == null ? {} : { LIVEKIT_API_KEY = ["api"], LIVEKIT_API_SECRET = ["api"] },
+    var.integrations.nextauth == null ? {} : { NEXTAUTH_SECRET = ["api"] },
+    var.integrations.vroid == null ? {} : { VROID_CLIENT_SECRET = ["api"], VCHAT_VAULT_KEY = ["api"] },
   )
+  known_secrets = ["LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "NEXTAUTH_SECRET", "REDIS_URL", "VCHAT_SIGNING_KEYS", "VCHAT_VAULT_KEY", "VROID_CLIENT_SECRET"]
 }
 
 resource "google_secret_manager_secret" "this" {

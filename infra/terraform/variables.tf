@@ -78,6 +78,43 @@ variable "functions_archive" {
   }
 }
 
+variable "integrations" {
+  description = "Whom people may sign in with and talk over; each is off until it is here. `firebase` and `nextauth` for accounts of yours, `vroid` for VRoid Hub, `livekit` for voice. Their secrets go into `secrets`."
+  type = object({
+    firebase = optional(object({ project = string }))
+    livekit  = optional(object({ url = string }))
+    nextauth = optional(object({ cookie = optional(string) }))
+    vroid    = optional(object({ client_id = string, return_urls = set(string) }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.integrations.firebase == null || can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.integrations.firebase.project))
+    error_message = "integrations.firebase.project must be the id of the Firebase project whose tokens are accepted."
+  }
+
+  validation {
+    condition     = var.integrations.livekit == null || can(regex("^wss://[^/?#@\\s]+$", var.integrations.livekit.url))
+    error_message = "integrations.livekit.url must be the LiveKit server's address, as in wss://voice.example.com, without a path."
+  }
+
+  validation {
+    condition     = try(var.integrations.nextauth.cookie, null) == null || can(regex("^[A-Za-z0-9_.-]+$", var.integrations.nextauth.cookie))
+    error_message = "integrations.nextauth.cookie must be the name of the session cookie; leave it out where the site uses the usual one."
+  }
+
+  validation {
+    condition     = var.integrations.vroid == null || try(length(var.integrations.vroid.client_id) > 0 && length(var.integrations.vroid.return_urls) > 0, false)
+    error_message = "integrations.vroid needs the client_id that VRoid Hub gave you, and at least one address in return_urls to come back to."
+  }
+
+  validation {
+    condition     = var.integrations.vroid == null || alltrue([for url in try(var.integrations.vroid.return_urls, []) : can(regex("^https://[^?#,\\s]+$", url))])
+    error_message = "integrations.vroid.return_urls must be plain https addresses of your pages, without ? and #."
+  }
+}
+
 variable "keep_data" {
   description = "Whether the Firestore database outlives `terraform destroy` and is protected from deletion."
   type        = bool
@@ -232,7 +269,7 @@ variable "secret_versions" {
 }
 
 variable "secrets" {
-  description = "The secrets' values, by the name of the setting: VCHAT_SIGNING_KEYS (a private JWK set) and, with an external Redis, REDIS_URL (rediss://user:password@host:port). Kept in Secret Manager, never in the state; `make deploy` finds or makes them."
+  description = "The secrets' values by the names of their settings: VCHAT_SIGNING_KEYS (a private JWK set), REDIS_URL with an external Redis, and what the integrations need: LIVEKIT_API_KEY and LIVEKIT_API_SECRET, NEXTAUTH_SECRET, VROID_CLIENT_SECRET and VCHAT_VAULT_KEY. Kept in Secret Manager, never in the state; `make deploy` finds them in the environment or among the deployed ones."
   type        = map(string)
   sensitive   = true
   ephemeral   = true
@@ -240,12 +277,17 @@ variable "secrets" {
 
   validation {
     condition     = length(setsubtract(keys(local.secrets), keys(var.secrets))) == 0
-    error_message = "secrets must have a value for each of ${join(", ", keys(local.secrets))}."
+    error_message = "secrets must have a value for each of ${join(", ", keys(local.secrets))}. With `make deploy`, export the missing one under its name."
   }
 
   validation {
-    condition     = length(setsubtract(keys(var.secrets), keys(local.secrets))) == 0
-    error_message = "secrets has a value that nothing reads; this configuration has ${join(", ", keys(local.secrets))}. With redis.mode = \"memorystore\" there is no REDIS_URL."
+    condition     = length(setsubtract(keys(var.secrets), local.known_secrets)) == 0
+    error_message = "secrets has a name that no configuration reads; known are ${join(", ", local.known_secrets)}."
+  }
+
+  validation {
+    condition     = var.redis.mode == "external" || !contains(keys(var.secrets), "REDIS_URL")
+    error_message = "redis.mode = \"memorystore\" makes a Redis of its own; leave REDIS_URL out of secrets."
   }
 
   validation {

@@ -16,9 +16,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from infra.tools import bundle, page, plan_check, preflight
+from infra.tools import bundle, page, plan_check, preflight, secret_values
 from infra.tools.commands import Stopped, ask, code_of, run
-from vchat.keys import dump_ring, new_ring
 
 INFRA = bundle.ROOT / "infra"
 BUILD = bundle.ROOT / "build"
@@ -143,31 +142,10 @@ def _prepare(it: Deployment) -> dict[str, str]:
         "TF_VAR_project_id": it.project.id,
         "TF_VAR_project_number": it.project.number,
         "TF_VAR_functions_archive": str(archive),
-        "TF_VAR_secrets": json.dumps(_secrets(it)),
+        "TF_VAR_secrets": json.dumps(
+            secret_values.gathered(it.project.id, external_redis=not it.memorystore)
+        ),
     }
-
-
-def _secrets(it: Deployment) -> dict[str, str]:
-    """The secrets' values by the names of their settings. Raises Stopped when one is missing."""
-    values = {"VCHAT_SIGNING_KEYS": _secret(it, "VCHAT_SIGNING_KEYS") or dump_ring(new_ring())}
-    if not it.memorystore:
-        values["REDIS_URL"] = _secret(it, "REDIS_URL")
-        if not values["REDIS_URL"]:
-            raise Stopped(
-                "V-Chat needs a Redis for who is where. Any Redis 7 will do; a free one that "
-                "costs nothing idle is fine.\n"
-                "  Name it:  export REDIS_URL='rediss://user:password@host:port'\n"
-                "  Once deployed it is kept in Secret Manager and need not be named again."
-            )
-    return values
-
-
-def _secret(it: Deployment, name: str) -> str:
-    """A secret's value: the one named now, else the one deployed, else empty."""
-    named = os.environ.get(name, "")
-    secret = f"--secret=vchat-{name.lower().replace('_', '-').removeprefix('vchat-')}"
-    words = ("secrets", "versions", "access", "latest", secret, f"--project={it.project.id}")
-    return named or ask("gcloud", *words) or ""
 
 
 def _adopt(it: Deployment, variables: dict[str, str]) -> None:

@@ -302,3 +302,51 @@ run "a_secret_that_nothing_reads_is_refused" {
   }
   expect_failures = [var.secrets]
 }
+
+run "a_firebase_project_by_name_is_refused" {
+  command = plan
+  variables {
+    integrations = { firebase = { project = "My Firebase" } }
+  }
+  expect_failures = [var.integrations]
+}
+
+run "a_livekit_without_encryption_is_refused" {
+  command = plan
+  variables {
+    integrations = { livekit = { url = "ws://voice.example.com" } }
+  }
+  expect_failures = [var.integrations]
+}
+
+run "a_cookie_with_a_space_is_refused" {
+  command = plan
+  variables {
+    integrations = { nextauth = { cookie = "my cookie" } }
+  }
+  expect_failures = [var.integrations]
+}
+
+run "vroid_without_a_way_back_is_refused" {
+  command = plan
+  variables {
+    integrations = { vroid = { client_id = "id", return_urls = [] } }
+  }
+  expect_failures = [var.integrations]
+}
+
+run "a_way_back_with_a_query_is_refused" {
+  command = plan
+  variables {
+    integrations = { vroid = { client_id = "id", return_urls = ["https://chat.example.com/?a=b"] } }
+  }
+  expect_failures = [var.integrations]
+}
+
+run "a_provider_without_its_secret_is_refused" {
+  command = plan
+  variables {
+    integrations = { nextauth = {} }
+  }
+  expect_failures = [var.secrets]
+}

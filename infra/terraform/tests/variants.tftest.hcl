@@ -117,3 +117,42 @@ run "nothing_is_kept_when_nothing_should_be" {
     error_message = "The database would stay."
   }
 }
+
+run "integrations_are_on_when_they_are_named" {
+  command = plan
+  variables {
+    integrations = {
+      firebase = { project = "my-firebase" }
+      livekit  = { url = "wss://voice.example.com" }
+      nextauth = {}
+      vroid    = { client_id = "id", return_urls = ["https://chat.example.com/"] }
+    }
+    secrets = {
+      LIVEKIT_API_KEY     = "key"
+      LIVEKIT_API_SECRET  = "secret"
+      NEXTAUTH_SECRET     = "secret"
+      REDIS_URL           = "rediss://user:password@redis.example.com:6379"
+      VCHAT_SIGNING_KEYS  = "{\"keys\":[{\"kid\":\"a\"}]}"
+      VCHAT_VAULT_KEY     = "key"
+      VROID_CLIENT_SECRET = "secret"
+    }
+  }
+
+  assert {
+    condition     = google_cloudfunctions2_function.this["api"].service_config[0].environment_variables["LIVEKIT_URL"] == "wss://voice.example.com"
+    error_message = "The api does not know where the voices are."
+  }
+  assert {
+    condition     = length(google_cloudfunctions2_function.this["api"].service_config[0].secret_environment_variables) == 7 && length(google_cloudfunctions2_function.this["janitor"].service_config[0].secret_environment_variables) == 1
+    error_message = "The secrets of integrations are not the api's alone."
+  }
+}
+
+run "integrations_are_off_by_default" {
+  command = plan
+
+  assert {
+    condition     = keys(google_secret_manager_secret.this) == ["REDIS_URL", "VCHAT_SIGNING_KEYS"]
+    error_message = "There is a secret for a provider that nobody asked for."
+  }
+}
