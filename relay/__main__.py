@@ -1,6 +1,5 @@
 """A relay as it is deployed: `python -m relay`. The one place in it that chooses adapters."""
 
-import asyncio
 import logging
 import os
 import sys
@@ -46,8 +45,9 @@ async def _run(settings: Settings) -> None:
             name=settings.name,
         )
     )
-    # Not awaited: the relay is ready at once, and the first client waits for the keys only.
-    fetching = asyncio.create_task(keys.start(), name="fetching the public keys")
+    # Who connects meanwhile waits in the listener's queue: without keys every ticket looks forged,
+    # and that is final for a browser.
+    await keys.start()
     relay.hub.start()
     log.info(
         "ready",
@@ -56,7 +56,6 @@ async def _run(settings: Settings) -> None:
     try:
         await serve(relay.application(), listener, lambda: relay.hub.drain(_DRAIN_S))
     finally:
-        fetching.cancel()
         await relay.hub.stop()
         await bus.close()
         await keys.close()
