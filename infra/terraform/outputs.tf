@@ -40,3 +40,8 @@ output "smoke_origin" {
   description = "An allowed origin, which the smoke test sends."
   value       = local.origins[0]
 }
+
+output "voice_url" {
+  description = "The LiveKit server, which the demo page may connect to, if there is one."
+  value       = try(var.integrations.livekit.url, null)
+}

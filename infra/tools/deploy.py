@@ -229,7 +229,8 @@ def _outputs(variables: dict[str, str]) -> dict[str, Any]:
 
 
 def _upload(made: dict[str, Any]) -> None:
-    folder = page.stage(BUILD / "page", made["api_url"], made["relay_urls"])
+    sockets = [*made["relay_urls"], *filter(None, [made.get("voice_url")])]
+    folder = page.stage(BUILD / "page", made["api_url"], sockets)
     sync = ("storage", "rsync", "--recursive", "--delete-unmatched-destination-objects")
     cache = "--cache-control=no-cache"
     run("gcloud", *sync, cache, str(folder), f"gs://{made['demo_bucket']}")

@@ -30,12 +30,12 @@ _PRIVATE = {"node_modules", "tests", "tailor"}
 _CONFIGURATION = {"package.json", "package-lock.json", "tsconfig.json"}
 
 
-def stage(folder: Path, api_url: str, relay_urls: Sequence[str]) -> Path:
-    """Fill a folder with the page, told where its api and relays are. Raises Stopped."""
+def stage(folder: Path, api_url: str, sockets: Sequence[str]) -> Path:
+    """Fill a folder with the page, told its api and the sockets it may open. Raises Stopped."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     text = (ROOT / "demo" / "index.html").read_text()
-    (folder / "index.html").write_text(configured(text, api_url, relay_urls))
+    (folder / "index.html").write_text(configured(text, api_url, sockets))
     addresses = _own_files()
     if not any(
         "vchat-api" in source_of(name).read_text() for name in addresses if name.endswith(".js")
@@ -51,7 +51,7 @@ def stage(folder: Path, api_url: str, relay_urls: Sequence[str]) -> Path:
     return folder
 
 
-def configured(text: str, api_url: str, relay_urls: Sequence[str]) -> str:
+def configured(text: str, api_url: str, sockets: Sequence[str]) -> str:
     """index.html with the api's address, and a policy that lets it connect nowhere else."""
     found = _MAP.search(text)
     digest = hashlib.sha256((found[1] if found else "").encode()).digest()
@@ -61,7 +61,7 @@ def configured(text: str, api_url: str, relay_urls: Sequence[str]) -> str:
             "default-src 'self'",
             f"script-src 'self' 'sha256-{base64.b64encode(digest).decode()}'",
             f"connect-src 'self' blob: data: {api.scheme}://{api.netloc} "
-            + " ".join(sorted({f"wss://{urlsplit(url).netloc}" for url in relay_urls})),
+            + " ".join(sorted({f"wss://{urlsplit(url).netloc}" for url in sockets})),
             "img-src 'self' blob: data:",
             "style-src 'self'",
             "object-src 'none'",
