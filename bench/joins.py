@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -12,11 +13,17 @@ from adapters.state_redis import RedisState, connect
 from bench.serve_relay import ISSUER, KID
 from vchat import tokens
 from vchat.ids import new_room_id
+from vchat.keys import public_jwks
 from vchat.model import Room, RoomStatus, Visibility
 from vchat.policy import Role
 
 _KEY = Ed25519PrivateKey.generate()
 PUBLIC_KEY = base64.b64encode(_KEY.public_key().public_bytes_raw()).decode()
+
+
+def public_keys() -> dict[str, Any]:
+    """The key as the functions publish it."""
+    return public_jwks({KID: _KEY.public_key()})
 
 
 def write_joins(path: Path, *, rooms: int, per_room: int, redis: int | None) -> None:

@@ -1,10 +1,9 @@
-"""The relay alone, to be measured: `python -m bench.serve_relay PORT REDIS_PORT PUBLIC_KEY [plain]`.
+"""The relay alone, to be measured: `python -m bench.serve_relay PORT REDIS KEY [plain]`.
 
 As deployed, but for the bus, which is in the process, and the key, which is given: neither is on
 the way of a pose or a message between people on one instance.
 """
 
-import asyncio
 import base64
 import sys
 import time
