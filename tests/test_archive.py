@@ -215,6 +215,13 @@ def test_the_relays_bundle_starts_in_an_empty_folder_and_writes_nothing(
     assert files(folder) == before
 
 
+def test_both_deployables_run_the_same_python() -> None:
+    terraform = (ROOT / "infra" / "terraform" / "functions.tf").read_text()
+    dockerfile = (ROOT / "relay" / "Dockerfile").read_text()
+    functions = re.findall(r'runtime\s+= "python(\d)(\d+)"', terraform)
+    assert set(functions) == set(re.findall(r"^FROM python:(\d)\.(\d+)-", dockerfile, re.MULTILINE))
+
+
 def test_the_image_runs_as_nobody_with_bytecode_and_without_tools() -> None:
     stages = (ROOT / "relay" / "Dockerfile").read_text().split("\nFROM ")
     assert len(stages) == 3, "expected a header, a build stage and a final one"

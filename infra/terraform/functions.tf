@@ -71,7 +71,7 @@ resource "google_cloudfunctions2_function" "this" {
   location = var.region
 
   build_config {
-    runtime           = "python312"
+    runtime           = "python311" # what the tests run, and relay/Dockerfile
     entry_point       = each.key
     service_account   = "projects/${var.project_id}/serviceAccounts/${local.emails["build"]}"
     docker_repository = google_artifact_registry_repository.images.id
