@@ -22,6 +22,7 @@ from functions import (
     voice,
     vroid,
 )
+from functions.callable import routes as callable_routes
 from functions.services import Services
 from functions.web import Operation, application
 
@@ -46,6 +47,9 @@ OPERATIONS: tuple[Operation, ...] = (
 def build(services: Services, target: str | None = None) -> Starlette:
     """The API, or only the part that one target answers."""
     chosen = (target, health.EVERY_TARGET)
-    return application(
+    app = application(
         [one for one in OPERATIONS if target is None or one.target in chosen], services
     )
+    if target is None:
+        app.router.routes.extend(callable_routes(services))
+    return app

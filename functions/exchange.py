@@ -27,7 +27,7 @@ async def exchange(call: Call, services: Services) -> Session:
     wanted = call.read(ProviderToken)
     await spend(services, "sign-in", call.address, limits.SIGN_INS)
     person, grant = await prove(call, services, wanted)
-    account = await _account_of(call, services, person)
+    account = await account_of(call, services, person)
     if grant is not None:
         await keep_grant(services, account.id, grant)
     return await begin_session(call, services, account)
@@ -45,7 +45,8 @@ async def prove(
     return await provider.verify(given.token, now=call.now), None
 
 
-async def _account_of(call: Call, services: Services, person: Person) -> Account:
+async def account_of(call: Call, services: Services, person: Person) -> Account:
+    """The account that a person signs in to; the first time makes it."""
     known = await services.store.account_of(person.identity)
     if known is not None:
         return known

@@ -3,6 +3,7 @@
 from functions.services import Services
 from functions.speech import hang_up, let_speak
 from functions.telling import tell
+from functions.voice import is_caller
 from functions.web import Call, Operation, SignIn
 from vchat.errors import Refused, Why
 from vchat.ids import is_room_id
@@ -43,7 +44,8 @@ async def _act(services: Services, news: News) -> None:
 
 async def _joined(services: Services, news: News, member: Member | None) -> None:
     if member is None:
-        await hang_up(services, news.room_id, news.user_id)
+        if not await is_caller(services, news.room_id, news.user_id):
+            await hang_up(services, news.room_id, news.user_id)
         return
     # Their token may be older than what was decided about them since.
     if not may_speak(member.role, muted=member.muted):

@@ -9,6 +9,8 @@ from vchat import limits
 from vchat.errors import Refused, Why
 from vchat.voice import Speaker
 
+_CALLER_S = 24 * 3600
+
 
 async def make_voice_token(call: Call, services: Services) -> VoiceTokenMade:
     room, account, voice = call.room, call.account, services.voice
@@ -34,6 +36,22 @@ async def make_voice_token(call: Call, services: Services) -> VoiceTokenMade:
     return VoiceTokenMade(
         token=voice.token(speaker, now=call.now), url=voice.url, expires_in=limits.VOICE_TOKEN_S
     )
+
+
+async def remember_caller(services: Services, room_id: str, user_id: str) -> None:
+    """Someone may join the call without a seat, as pages that know nothing of relays do."""
+    await services.state.put_note(_caller(room_id, user_id), b"", _CALLER_S)
+
+
+async def is_caller(services: Services, room_id: str, user_id: str) -> bool:
+    """Whether someone without a seat may be in the call, still."""
+    if await services.state.note(_caller(room_id, user_id)) is None:
+        return False
+    return await services.state.barred(room_id, user_id) is None
+
+
+def _caller(room_id: str, user_id: str) -> str:
+    return f"voice-caller:{room_id}:{user_id}"
 
 
 OPERATIONS = (
