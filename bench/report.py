@@ -82,9 +82,10 @@ def _lines(
     measures: Sequence[Measure], missing: dict[str, str], doubts: Sequence[str], *, short: bool
 ) -> list[str]:
     form = "short form, `make bench`" if short else "long form, `make bench-long`"
+    today = datetime.now(UTC).date().isoformat()
     made_of = ", ".join(f"{name} {number}" for name, number in versions().items())
     lines = [
-        f"Measured on {datetime.now(UTC).date().isoformat()} ({form}) on {machine()}, with {made_of}.",
+        f"Measured on {today} ({form}) on {machine()}, with {made_of}.",
         "Medians, with the smallest and the largest of all repeats.",
         "",
         "| measure | who | value | V-Chat is |",

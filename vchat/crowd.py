@@ -25,7 +25,9 @@ TICKS_BETWEEN = 20
 """Ticks after which people are put into squares anew and what was told is summed up."""
 CAP_BYTES = 128 * 1024
 """What one person is told in that time, about, before detail is lowered."""
-_EASY_BYTES = CAP_BYTES // 3
+_EASY_BYTES = (0, CAP_BYTES // 4, CAP_BYTES // 12)
+"""With less than this, by strain, the step back will not go over the cap at once: a step makes up
+to 3 times as much of middle detail, and 10 times as much of far."""
 
 Square = tuple[int, int]
 _DETAIL: tuple[Detail, ...] = ("near", "middle", "far")
@@ -100,7 +102,7 @@ class Crowd:
 
     def _view(self, square: Square, others: Iterable[Square]) -> _View:
         old = self._views.get(square) or _View(0)
-        strain = old.strain + (old.told > CAP_BYTES) - (old.told < _EASY_BYTES)
+        strain = old.strain + (old.told > CAP_BYTES) - (old.told < _EASY_BYTES[old.strain])
         view = _View(min(_FARTHEST, max(0, strain)))
         for other in others:
             view.squares[min(_FARTHEST, distance(square, other) + view.strain)].append(other)
