@@ -13,8 +13,6 @@ from vchat.keys import public_jwks
 from vchat.sharding import relay_for
 from vchat.tokens import TICKET, sign, ticket_claims
 
-_JWKS_CACHE_S = 300
-
 
 async def make_ticket(call: Call, services: Services) -> TicketMade:
     room, account = call.room, call.account
@@ -76,6 +74,6 @@ OPERATIONS = (
         handler=jwks,
         answer=Jwks,
         sign_in=SignIn.NONE,
-        cache=f"public, max-age={_JWKS_CACHE_S}",
+        cache=f"public, max-age={limits.JWKS_S}",
     ),
 )

@@ -46,6 +46,8 @@ INVITE_TRIES = Rate(burst=20, per_s=0.2)
 ACCESS_TOKEN_S = 15 * 60
 REFRESH_TOKEN_S = 30 * 24 * 3600
 TICKET_S = 60
+JWKS_S = 300
+"""How long verifiers may keep the public keys before they ask again."""
 CLOCK_LEEWAY_S = 5
 INVITE_S = 7 * 24 * 3600
 SIGN_IN_TOKEN_BYTES = 32 * 1024
