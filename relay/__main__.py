@@ -7,12 +7,13 @@ import time
 
 import uvloop
 
-from adapters.bus_pubsub import PubSubBus
 from adapters.keys_jwks import JwksKeys
 from adapters.state_redis import RedisState, connect
 from relay.app import Relay, Services
+from relay.late_bus import LateBus
 from relay.serve import bind, serve
 from relay.settings import Settings, read_settings
+from vchat.bus import Bus
 from vchat.config import ConfigError
 from vchat.ids import new_id
 from vchat.json_lines import JsonLines
@@ -32,7 +33,7 @@ async def _run(settings: Settings) -> None:
     instance = new_id()
     keys = JwksKeys(settings.jwks_url)
     state = RedisState(connect(settings.redis_url))
-    bus = PubSubBus(settings.project, instance=instance, emulator=settings.emulator)
+    bus = LateBus("adapters.bus_pubsub", lambda: _pubsub(settings, instance))
     relay = Relay(
         Services(
             state=state,
@@ -60,6 +61,12 @@ async def _run(settings: Settings) -> None:
         await bus.close()
         await keys.close()
         await state.close()
+
+
+def _pubsub(settings: Settings, instance: str) -> Bus:
+    from adapters.bus_pubsub import PubSubBus
+
+    return PubSubBus(settings.project, instance=instance, emulator=settings.emulator)
 
 
 def main() -> None:
