@@ -6,6 +6,7 @@ slow reader; poses are skipped, since the next ones say more.
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,20 @@ class Frame:
         if size < 1 << 16:
             return bytes((first, 126)) + size.to_bytes(2, "big") + self.payload
         return bytes((first, 127)) + size.to_bytes(8, "big") + self.payload
+
+
+class Bundle(Frame):
+    """Several messages that go out together."""
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        object.__setattr__(self, "frames", tuple(frames))
+        super().__init__(b"".join(frame.payload for frame in frames))
+
+    frames: tuple[Frame, ...]
+
+    @cached_property
+    def wire(self) -> bytes:
+        return b"".join(frame.wire for frame in self.frames)
 
 
 class Ear(Protocol):
@@ -104,7 +119,7 @@ class AsgiLine:
         return True
 
     def _put(self, frame: Frame) -> None:
-        self._queue.append(frame)
+        self._queue.extend(frame.frames if isinstance(frame, Bundle) else (frame,))
         self._backlog += len(frame.payload)
         self._stirred.set()
 

@@ -11,6 +11,7 @@ import msgspec
 
 from relay.line import Frame, Line
 from relay.tasks import Tasks
+from relay.teller import Teller
 from relay.ticker import Ticker
 from vchat import bus_messages, limits
 from vchat.bus import Bus
@@ -37,6 +38,12 @@ class Close(Protocol):
     def __call__(self, why: Why, retry_ms: int | None = None) -> None: ...
 
 
+class Migrate(Protocol):
+    """Asks one browser to move to another connection, and closes this one if it has not by then."""
+
+    def __call__(self, after_ms: int, grace_s: float, why: Why) -> None: ...
+
+
 @dataclass(slots=True, eq=False)
 class Stay:
     """One connection's stay in the room. `known` is the last event its browser was given."""
@@ -44,6 +51,7 @@ class Stay:
     session: str
     line: Line
     close: Close
+    migrate: Migrate
     me: Member
     generation: int = 0
     known: int = 0
@@ -108,6 +116,7 @@ class Room:
         self._newcomers: set[Stay] = set()
         self._events = Sequencer()
         self._filling = False
+        self._teller = Teller(self._stays.values)
         self._ticker = Ticker(self._stays.values, clock)
         self._slow_mode_s = 0
         self._others = False
@@ -119,12 +128,18 @@ class Room:
     # Its life
 
     def open(self) -> None:
-        self._tasks.start(self._listen(), f"listening to {self.id}")
+        self._listening = self._tasks.start(self._listen(), f"listening to {self.id}")
         self._publish(bus_messages.encode(bus_messages.PosesWanted()))
+
+    async def unsubscribe(self) -> None:
+        """Give up the room's subscription ahead of all else; the log tells what it would have."""
+        self._listening.cancel()
+        await asyncio.gather(self._listening, return_exceptions=True)
 
     async def close(self) -> None:
         """Let go of the room: its subscription, its timer, its lease."""
         self._ticker.stop()
+        self._teller.stop()
         await self._tasks.cancel()
         try:
             await self._state.renew(self.id, self._instance, {}, hosting=False)
@@ -268,15 +283,11 @@ class Room:
             self._fill_later()
 
     def _tell(self, event: Event) -> None:
-        frame = Frame(event.frame())
-        offset = event.offset
-        for stay in self._stays.values():
-            if stay.known < offset:
-                stay.known = offset
-                stay.line.send(frame)
+        told_only = event.body.startswith(_TOLD_ONLY)
+        self._teller.tell(event, urgent=not told_only)
         for stay in self._newcomers:
             stay.arriving.append(event)
-        if not event.body.startswith(_TOLD_ONLY):
+        if not told_only:
             self._heed(_read_notice(event.body))
 
     def _heed(self, notice: _Notice) -> None:
