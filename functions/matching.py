@@ -17,6 +17,7 @@ from vchat.model import Room, RoomStatus, Standing, Visibility
 from vchat.policy import Role
 from vchat.text import search_key
 from vchat.times import rfc3339
+from vchat.tokens import LOBBY, sign
 
 _LOOKED_AT = 200
 """How many of those who wait longest one caller is held against."""
@@ -62,7 +63,23 @@ async def _told(
         place = await _pair(_queue(services), me) or place
     if isinstance(place, Match):
         return await _matched(call, services, place)
-    return MatchPlace(status="none" if place is None else "waiting", waited_ms=place or 0)
+    if place is None:
+        return MatchPlace(status="none")
+    ticket = sign(
+        LOBBY,
+        {"sub": call.account.id},
+        issuer=services.issuer,
+        kid=services.keys.kid,
+        key=services.keys.signing,
+        now=int(call.now),
+    )
+    return MatchPlace(
+        status="waiting",
+        waited_ms=place,
+        ticket=ticket,
+        url=f"{services.relay_urls[0]}/lobby",
+        expires_in=LOBBY.life_s,
+    )
 
 
 async def _pair(queue: Queue, me: Waiter) -> Match | None:

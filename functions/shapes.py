@@ -210,7 +210,8 @@ class Partner(Shape, frozen=True, kw_only=True):
 
 
 class MatchPlace(Shape, frozen=True, kw_only=True):
-    """`waiting` for `waited_ms` so far; `matched` with a partner and a ticket; or `none`."""
+    """`waiting` for `waited_ms` so far, with a ticket to the lobby's socket; `matched` with a
+    partner and a ticket to the room; or `none`. Either ticket is for `url`, once, soon."""
 
     status: Literal["none", "waiting", "matched"]
     waited_ms: int = 0

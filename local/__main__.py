@@ -66,6 +66,7 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
     store = SqliteStore(settings.data / "vchat.db")
     redis = FakeAsyncRedis()
     state = RedisState(redis)
+    queue = RedisQueue(redis)
     bus = InProcessBus()
     api = build(
         Services(
@@ -78,7 +79,7 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
             providers=identity_providers(settings.providers),
             vroid=hub_access(settings.providers),
             voice=voice(settings.providers),
-            queue=RedisQueue(redis),
+            queue=queue,
             origins=origins,
         )
     )
@@ -94,6 +95,7 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
             origins=origins,
             instance=instance,
             name="local",
+            queue=queue,
         )
     )
     # The page may be opened as localhost or as 127.0.0.1, and connects to the relay's one name.

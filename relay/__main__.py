@@ -8,6 +8,7 @@ import time
 import uvloop
 
 from adapters.keys_jwks import JwksKeys
+from adapters.matching_redis import RedisQueue
 from adapters.state_redis import RedisState, connect
 from relay.app import Relay, Services
 from relay.late_bus import LateBus
@@ -32,7 +33,8 @@ async def _run(settings: Settings) -> None:
         raise ConfigError([problem]) from error
     instance = new_id()
     keys = JwksKeys(settings.jwks_url)
-    state = RedisState(connect(settings.redis_url))
+    redis = connect(settings.redis_url)
+    state = RedisState(redis)
     bus = LateBus("adapters.bus_pubsub", lambda: _pubsub(settings, instance))
     relay = Relay(
         Services(
@@ -44,6 +46,7 @@ async def _run(settings: Settings) -> None:
             origins=settings.origins,
             instance=instance,
             name=settings.name,
+            queue=RedisQueue(redis),
         )
     )
     # Who connects meanwhile waits in the listener's queue: without keys every ticket looks forged,

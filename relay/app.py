@@ -13,9 +13,11 @@ from starlette.websockets import WebSocket
 from relay.door import Door
 from relay.hub import Hub
 from relay.line import line_over
+from relay.lobby import Lobby
 from relay.session import Session
 from vchat.bus import Bus
 from vchat.errors import Why
+from vchat.matching import Queue
 from vchat.state import State
 
 SUBPROTOCOL = "vchat.v1"
@@ -34,6 +36,8 @@ class Services:
     origins: frozenset[str]
     instance: str
     name: str
+    queue: Queue | None = None
+    """Those who wait for a match; without it there is no lobby."""
 
 
 class Relay:
@@ -56,6 +60,18 @@ class Relay:
             Route("/rooms/{room_id}", self._no_upgrade),
             Route("/healthz", self._health),
         ]
+        if services.queue is not None:
+            self._lobby = Lobby(
+                services.queue,
+                services.state,
+                issuer=services.issuer,
+                keys=services.keys,
+                clock=services.clock,
+            )
+            self.routes += [
+                WebSocketRoute("/lobby", self._lobby_socket),
+                Route("/lobby", self._no_upgrade),
+            ]
 
     def application(self) -> Starlette:
         """The relay as a deployable of its own."""
@@ -76,9 +92,19 @@ class Relay:
             clock=self._services.clock,
             relay=self._services.name,
         )
+        await session.run(self._refusal(socket))
+
+    async def _lobby_socket(self, socket: WebSocket) -> None:
+        if SUBPROTOCOL not in socket.scope["subprotocols"]:
+            await socket.send_denial_response(_upgrade_wanted())
+            return
+        await socket.accept(SUBPROTOCOL)
+        await self._lobby.attend(socket, self._refusal(socket))
+
+    def _refusal(self, socket: WebSocket) -> Why | None:
         origin = socket.headers.get("origin")
         allowed = origin is None or origin in self._services.origins
-        await session.run(None if allowed else Why.BAD_ORIGIN)
+        return None if allowed else Why.BAD_ORIGIN
 
     async def _no_upgrade(self, request: Request) -> Response:
         return _upgrade_wanted()

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from adapters.bus_memory import InProcessBus
+from adapters.matching_redis import RedisQueue
 from adapters.state_redis import RedisState
 from adapters.store_sqlite import SqliteStore
 from adapters.voice_livekit import LiveKit
@@ -49,10 +50,10 @@ async def _meeting(tmp_path: Path) -> AsyncIterator[Meeting]:
     store = SqliteStore(tmp_path / "vchat.db")
     store._db.execute("PRAGMA synchronous = OFF")
     redis, bus, livekit = FakeAsyncRedis(), InProcessBus(), FakeLiveKit()
-    state = RedisState(redis)
+    state, queue = RedisState(redis), RedisQueue(redis)
     async with (
-        running_relay(state, bus) as one,
-        running_relay(state, bus) as two,
+        running_relay(state, bus, queue=queue) as one,
+        running_relay(state, bus, queue=queue) as two,
         serving(livekit.app()) as voice_url,
     ):
         services = Services(
@@ -63,6 +64,7 @@ async def _meeting(tmp_path: Path) -> AsyncIterator[Meeting]:
             issuer=ISSUER,
             relay_urls=(one.url, two.url),
             voice=LiveKit(voice_url, KEY, SECRET),
+            queue=queue,
         )
         app = Starlette(routes=[Mount("/api", app=build(services))])
         async with serving(app) as base:

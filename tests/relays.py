@@ -20,6 +20,7 @@ from relay.serve import bind, config
 from vchat import ticks, tokens
 from vchat.ids import new_id, new_room_id
 from vchat.keys import new_ring
+from vchat.matching import Queue
 from vchat.model import Room, RoomStatus, Visibility
 from vchat.policy import Role
 
@@ -223,6 +224,7 @@ async def running_relay(
     *,
     clock: Callable[[], float] = time.time,
     origins: frozenset[str] = frozenset({ORIGIN}),
+    queue: Queue | None = None,
     **server: Any,
 ) -> AsyncIterator[RunningRelay]:
     """A relay on port 0. Relays that share `state` and `bus` share their rooms."""
@@ -237,6 +239,7 @@ async def running_relay(
             origins=origins,
             instance=instance,
             name=instance,
+            queue=queue,
         )
     )
     listener = bind("127.0.0.1", 0)
@@ -247,7 +250,7 @@ async def running_relay(
     try:
         yield RunningRelay(f"ws://127.0.0.1:{port}", relay, state, serving)
     finally:
-        await relay.hub.drain(2)
+        await relay.hub.dismiss(2)
         await relay.hub.stop()
         serving.should_exit = True
         await task

@@ -24,6 +24,7 @@ from vchat.keys import new_ring
 from vchat.policy import Role
 from vchat.tokens import (
     ACCESS,
+    LOBBY,
     TICKET,
     Kind,
     TokenError,
@@ -38,7 +39,7 @@ NOW = 1_800_000_000
 ISSUER = "https://api.test"
 RING = new_ring()
 ROOM = new_room_id()
-KINDS = pytest.mark.parametrize("kind", [ACCESS, TICKET], ids=["access", "ticket"])
+KINDS = pytest.mark.parametrize("kind", [ACCESS, TICKET, LOBBY], ids=["access", "ticket", "lobby"])
 CLAIMS = ticket_claims(
     user_id="u1", room_id=ROOM, role=Role.MEMBER, name="Yuki", avatar=None, admitted=False
 )
@@ -93,7 +94,7 @@ def signed_with_the_public_key(kind: Kind) -> list[str]:
 def attacks(kind: Kind) -> dict[str, str]:
     token = good(kind)
     head, body, signature = token.split(".")
-    other = {ACCESS: TICKET, TICKET: ACCESS}[kind]
+    other = {ACCESS: TICKET, TICKET: LOBBY, LOBBY: ACCESS}[kind]
     stranger = Ed25519PrivateKey.generate()
     curve, modulus = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
     turned = "A" if body[-2] != "A" else "B"
@@ -227,6 +228,7 @@ async def all_kinds(house: House) -> tuple[Guest, str, dict[str, str]]:
             "invite": (await person("POST", f"/rooms/{room}/invites")).json()["invite"],
             "voice": (await person("POST", f"/rooms/{room}/voice-tokens")).json()["token"],
             "livekit hook": hook,
+            "lobby": (await person("POST", "/matching", {})).json()["ticket"],
             "vroid code": (await house.sign_in_at_the_hub())["code"],
             "vroid access": list(house.hub.access)[-1],
             "vroid refresh": list(house.hub.refresh)[-1],

@@ -33,6 +33,7 @@ class Kind:
 
 ACCESS = Kind("vchat-access+jwt", "vchat-api", limits.ACCESS_TOKEN_S)
 TICKET = Kind("vchat-ticket+jwt", "vchat-relay", limits.TICKET_S)
+LOBBY = Kind("vchat-lobby+jwt", "vchat-lobby", limits.TICKET_S)
 
 
 class TokenError(Exception):
