@@ -22,6 +22,11 @@ from bench.joins import public_keys, write_joins
 from bench.serve_relay import ISSUER
 from bench.servers import HERE, SERVER_CORE, free_port, pinned
 
+_AS_DEPLOYED = """
+import runpy, sys
+sys.modules["rich"] = None  # only tools of development have it here, and it draws in much of httpx
+runpy.run_module("relay", run_name="__main__", alter_sys=True)
+"""
 IMPORTS = "python -c 'import starlette, uvicorn'"
 
 
@@ -81,7 +86,7 @@ def start_to_welcome_ms(redis: int) -> float:
         }
         begun = time.perf_counter()
         relay = subprocess.Popen(
-            pinned(SERVER_CORE, [sys.executable, "-m", "relay"]),
+            pinned(SERVER_CORE, [sys.executable, "-c", _AS_DEPLOYED]),
             env=environment,
             cwd=HERE.parent,
             stdout=subprocess.DEVNULL,

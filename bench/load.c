@@ -70,7 +70,7 @@ static double own_cpu(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* CPU seconds of all threads of a process, and the seconds they waited for a core. */
+/* CPU seconds of all threads of a process, and the seconds it waited for a core. */
 static void server_cpu(int pid, double *ran, double *waited) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task", pid);
@@ -85,7 +85,8 @@ static void server_cpu(int pid, double *ran, double *waited) {
         FILE *file = fopen(stat, "r");
         if (file && fscanf(file, "%llu %llu", &run, &wait) == 2) {
             *ran += (double)run / 1e9;
-            *waited += (double)wait / 1e9;
+            /* The main thread's alone: threads of one process that wait for each other are no neighbours. */
+            if (atoi(entry->d_name) == pid) *waited += (double)wait / 1e9;
         }
         if (file) fclose(file);
     }

@@ -22,7 +22,7 @@ class Work:
     rooms: int
     per_room: int
     hz: float
-    warmup: float = 2
+    warmup: float = 1.5
     seconds: float = 5
 
     @property

@@ -65,6 +65,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
 
     def start(self, ear: Ear) -> None:
         waiting, self.queue = self.queue, _Mouth(self)  # type: ignore[assignment]
+        del self.request, self.response  # some kilobytes that nobody asks for any more
         self._ear = ear
         while not waiting.empty():
             self.queue.put_nowait(waiting.get_nowait())
