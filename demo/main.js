@@ -8,6 +8,7 @@ import { Lineup } from "./lineup.js";
 import { Lobby } from "./lobby.js";
 import { problemText } from "./problems.js";
 import { RoomView } from "./room-view.js";
+import { wayBack, wayOut } from "./sign-in.js";
 import { Stage } from "./stage.js";
 import { toast } from "./toasts.js";
 import { presets } from "./vrm-files.js";
@@ -42,6 +43,44 @@ async function signIn() {
   if (told.name !== now.name) await api.updateMe({ name: now.name });
   if (told.look !== now.look) await api.request("PUT", "/me/avatar", { body: { source: "preset", id: now.look } });
   sessionStorage.setItem(TOLD, JSON.stringify(now));
+}
+
+/** Come back from VRoid Hub, if that is where the page was; and offer to go there, if the server does. */
+async function offerHub() {
+  const back = wayBack(location, sessionStorage);
+  if (back) history.replaceState(null, "", `${location.origin}/`);
+  try {
+    if (back && "code" in back) {
+      const user = await api.exchange("vroid", back.code);
+      self.name ||= user.name;
+      keepSelf();
+      sessionStorage.setItem(TOLD, JSON.stringify({ name: user.name }));
+    } else if (back) {
+      toast(t("signIn.failed"), "bad");
+    }
+    const { signIn: ways } = await api.request("GET", "/auth/providers", { anonymous: true });
+    byId("sign-in").hidden = !ways.includes("vroid");
+  } catch (error) {
+    toast(problemText(error), "bad"); // one can still come as a guest
+  }
+  byId("sign-in-button").addEventListener("click", () => void (atHub() ? signOut() : location.assign(wayOut(location.origin, sessionStorage))));
+  onLanguage(showHub);
+  showHub();
+}
+
+function atHub() {
+  return api.user?.identities?.some(({ provider }) => provider === "vroid") ?? false;
+}
+
+async function signOut() {
+  sessionStorage.removeItem(TOLD);
+  await api.logout().catch((error) => toast(problemText(error), "bad"));
+  showHub();
+}
+
+function showHub() {
+  byId("sign-in-note").textContent = atHub() ? t("signIn.as", { name: api.user?.name ?? "" }) : "";
+  byId("sign-in-button").textContent = t(atHub() ? "signIn.out" : "signIn");
 }
 
 async function route() {
@@ -150,6 +189,7 @@ async function start() {
   looks = await presets();
   if (!looks.some(({ id }) => id === self.look)) self.look = looks[Math.floor(Math.random() * looks.length)].id;
   addEventListener("hashchange", () => void route());
+  await offerHub();
   await route();
 }
 

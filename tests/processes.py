@@ -39,13 +39,13 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 @contextmanager
-def local(data: Path, port: int = 0) -> Iterator[Local]:
+def local(data: Path, port: int = 0, **settings: str) -> Iterator[Local]:
     """`python -m local` on a port of its own."""
     with (data.parent / f"{data.name}.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "local"],
             cwd=ROOT,
-            env=environment(PORT=str(port), VCHAT_DATA=str(data)),
+            env=environment(PORT=str(port), VCHAT_DATA=str(data), **settings),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
