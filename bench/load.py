@@ -69,7 +69,7 @@ def measure(server: Server, work: Work, redis: int) -> Outcome:
         before = _rss_kb(pid)
         ours = server.name.startswith(OURS)
         write_joins(joins, rooms=work.rooms, per_room=work.per_room, redis=redis if ours else None)
-        mode = "sio" if server.socketio and work.mode == "chat" else work.mode
+        mode = "sio" if server.socketio else work.mode
         argv = [str(BUILT / "load"), str(port), str(pid), str(joins), mode]
         argv += [str(work.hz), str(work.warmup), str(work.seconds)]
         load = subprocess.Popen(pinned(LOAD_CORE, argv), stdout=subprocess.PIPE, text=True)

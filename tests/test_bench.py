@@ -31,22 +31,26 @@ def _redis():
         yield port
 
 
-@pytest.mark.parametrize("name", SERVERS)
-@pytest.mark.parametrize("mode", ["pose", "walk", "chat", "idle"])
-def test_every_server_plays_every_scenario_it_knows(name, mode, redis):
+def _played() -> list[tuple[str, str]]:
+    ours = [(OURS, mode) for mode in ("pose", "walk", "chat", "idle")]
+    peers = [
+        (name, "chat" if server.socketio else "pose")
+        for name, server in SERVERS.items()
+        if name != OURS
+    ]
+    return [*ours, *peers, ("Go nhooyr merging", "chat")]
+
+
+@pytest.mark.parametrize(("name", "mode"), _played())
+def test_every_server_plays_its_part(name, mode, redis):
     server = SERVERS[name]
     if server.missing is not None:
         pytest.skip(f"{server.missing} is not installed")
-    if (server.socketio and mode in {"pose", "walk"}) or (
-        name.endswith("floor") and mode == "walk"
-    ):
-        pytest.skip("not in this peer")
 
     counted = measure(server, Work(mode, 2, 5, 10, warmup=0.3, seconds=0.7), redis).counted
 
     assert counted["clients"] == 10
     assert counted["closed"] == counted["unsent"] == 0
-    assert counted["cpu_s"] > 0
     assert (counted["deliveries"] > 0) is (mode != "idle")
 
 
