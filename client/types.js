@@ -3,7 +3,7 @@
  *
  * Times on the socket are milliseconds since the epoch; `expiresIn` is in seconds.
  *
- * @typedef {{source: string, id: string}} Avatar
+ * @typedef {{source: string, id: string, title?: string, author?: string, conditions?: Record<string, string>, shared?: boolean}} Avatar
  * @typedef {{id: string, name: string, avatar: Avatar | null, identities?: {provider: string, subject: string}[]}} User
  * @typedef {"owner" | "moderator" | "member" | "spectator"} Role
  * @typedef {{seat: number, userId: string, name: string, role: Role, avatar: Avatar | null, muted: boolean, away: boolean}} Member

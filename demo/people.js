@@ -2,10 +2,16 @@
 
 import { byId, h } from "./dom.js";
 import { t } from "./i18n.js";
+import { moderationMenu } from "./moderation.js";
 import { seatColour } from "./seats.js";
 
-/** @param {Iterable<import("../client/types.js").Member>} members @param {string | undefined} ownId */
-export function showPeople(members, ownId) {
+/**
+ * @param {Iterable<import("../client/types.js").Member>} members @param {string | undefined} ownId
+ * @param {(act: {action: string, role?: string, userId: string}) => void} moderate
+ */
+export function showPeople(members, ownId, moderate) {
+  members = [...members];
+  const me = /** @type {import("../client/types.js").Member[]} */ (members).find(({ userId }) => userId === ownId);
   const sorted = [...members].sort((a, b) => Number(b.userId === ownId) - Number(a.userId === ownId) || a.seat - b.seat);
   byId("people-count").textContent = String(sorted.length);
   byId("people").replaceChildren(...sorted.map((member) => {
@@ -14,11 +20,19 @@ export function showPeople(members, ownId) {
       member.role === "member" ? "" : t(`role.${member.role}`),
       member.muted ? t("people.muted") : "",
       member.away ? t("people.away") : "",
+      ...credit(member.avatar),
     ].filter(Boolean);
     const item = h("li", { class: member.away ? "away" : "" },
       h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "person" }, member.name),
-      notes.length ? h("small", {}, notes.join(" · ")) : null);
+      notes.length ? h("small", {}, notes.join(" · ")) : null,
+      moderationMenu(me, member, moderate));
     item.style.setProperty("--seat", seatColour(member.seat));
     return item;
   }));
+}
+
+/** Who made the look, and that this must be said, where a model comes with that. @param {import("../client/types.js").Avatar | null} avatar */
+function credit(avatar) {
+  if (!avatar?.author) return [];
+  return [t("people.wears", { title: avatar.title ?? "", author: avatar.author }), avatar.conditions?.credit === "required" ? t("people.credit") : ""];
 }

@@ -115,7 +115,7 @@ export class RoomView {
   #listen() {
     const { room } = this;
     const sync = () => {
-      showPeople(room.members.values(), room.user?.id);
+      this.#showPeople();
       this.#crowd?.sync(this.#options.look);
     };
     room.on("state", ({ state, reason }) => {
@@ -223,7 +223,20 @@ export class RoomView {
   #words() {
     byId("stage").setAttribute("aria-label", t("stage"));
     this.#showState();
-    showPeople(this.room.members.values(), this.room.user?.id);
+    this.#showPeople();
+  }
+
+  #showPeople() {
+    showPeople(this.room.members.values(), this.room.user?.id, (act) => void this.#moderate(act));
+  }
+
+  /** @param {{action: string, role?: string, userId: string}} act */
+  async #moderate(act) {
+    try {
+      await this.#options.api.request("POST", `/rooms/${this.roomId}/moderation`, { body: act });
+    } catch (error) {
+      toast(problemText(error), "bad");
+    }
   }
 
   #showState() {

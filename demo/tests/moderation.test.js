@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { STRINGS } from "../i18n.js";
+import { actsOn } from "../moderation.js";
+
+/** @param {string} role @param {boolean} [muted] @returns {any} */
+const member = (role, muted = false) => ({ seat: 1, userId: role, name: role, role, avatar: null, muted, away: false });
+const names = (/** @type {any} */ me, /** @type {any} */ other) => Object.keys(actsOn(me, other));
+
+test("only lesser roles are acted on, and only by hosts and moderators", () => {
+  assert.deepEqual(names(member("member"), member("spectator")), []);
+  assert.deepEqual(names(member("moderator"), member("moderator")), []);
+  assert.deepEqual(names(member("moderator"), member("owner")), []);
+  assert.deepEqual(names(undefined, member("member")), []);
+  assert.deepEqual(names(member("moderator"), member("member")), ["mute", "kick", "ban"]);
+});
+
+test("a host also gives roles and the room away; who is muted can be heard again", () => {
+  assert.deepEqual(names(member("owner"), member("member", true)), ["unmute", "kick", "ban", "moderator", "spectator", "transfer"]);
+});
+
+test("every act has words", () => {
+  for (const muted of [true, false]) {
+    for (const role of ["moderator", "member", "spectator"]) {
+      for (const name of names(member("owner"), member(role, muted))) assert.ok(`moderate.${name}` in STRINGS.en, name);
+    }
+  }
+});
