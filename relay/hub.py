@@ -14,6 +14,9 @@ from vchat.state import State
 
 log = logging.getLogger("vchat.relay")
 
+_LAST_WORDS_S = 1.0
+"""What a drain keeps back to close those who did not move."""
+
 
 class Hub:
     """Holds every room that has someone on this instance."""
@@ -27,6 +30,7 @@ class Hub:
         self._state = state
         self._bus = bus
         self._clock = clock
+        self._loop = asyncio.get_running_loop()
         self._rooms: dict[str, Room] = {}
         self._visitors: dict[str, int] = {}
         self._closing: dict[str, asyncio.Event] = {}
@@ -83,11 +87,32 @@ class Hub:
         return len(self._rooms)
 
     async def drain(self, seconds: float) -> None:
-        """Send everybody away, to come back elsewhere, and wait until the rooms are closed."""
+        """Move everybody to another instance: connections overlap, so that nobody is cut off.
+
+        Subscriptions go first, since an instance that is killed before it is done would leave them
+        behind for the janitor. Browsers are asked in turn, spread over the first half of the time.
+        """
+        end = self._loop.time() + seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds / 3):
+                rooms = list(self._rooms.values())
+                await asyncio.gather(*(room.unsubscribe() for room in rooms))
+        stays = self.stays()
+        spread_ms = seconds / 2 * 1000
+        for n, stay in enumerate(stays):
+            stay.migrate(round(n * spread_ms / len(stays)), seconds, Why.MIGRATE)
+        await self._until_empty(end - self._loop.time() - _LAST_WORDS_S)
+        await self.dismiss(_LAST_WORDS_S)
+
+    async def dismiss(self, seconds: float) -> None:
+        """Send away whoever is here, to come back when there is a relay again."""
         for stay in self.stays():
             stay.close(Why.MIGRATE)
+        await self._until_empty(seconds)
+
+    async def _until_empty(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(max(0.0, seconds)):
                 await self._empty.wait()
 
     async def _renew_for_ever(self) -> None:

@@ -1,0 +1,106 @@
+"""Make before break: a relay that ends moves its people to another, and nobody loses a thing."""
+
+import asyncio
+
+from fakeredis import FakeAsyncRedis
+
+from adapters.bus_memory import InProcessBus
+from adapters.state_redis import RedisState
+from tests.relays import Browser, Closed, RunningRelay, new_room, running_relay
+from vchat import limits, ticks
+
+OWN = bytes([200])
+PEOPLE = 40
+
+
+class Mover:
+    """A person who follows `migrate` as the SDK does, and writes down every event."""
+
+    def __init__(self, browser: Browser, elsewhere: RunningRelay) -> None:
+        self.browser = browser
+        self.elsewhere = elsewhere
+        self.offsets = [browser.welcome["offset"]]
+        self.shown: list[int] = []
+        self.moved = False
+
+    async def live(self, last: int) -> None:
+        while self.offsets[-1] < last:
+            frame = await self.browser.next(20)
+            if isinstance(frame, bytes):
+                self.shown += [seq for _, seq, _ in ticks.parse_tick(frame)[3]]
+            elif frame["type"] == "migrate":
+                await asyncio.sleep(frame["afterMs"] / 1000)
+                await self.move()
+            elif "offset" in frame:
+                self.offsets.append(frame["offset"])
+
+    async def move(self) -> None:
+        old = self.browser
+        # What arrived on the old connection meanwhile comes again on the new one.
+        new = await self.elsewhere.resume(old, offset=self.offsets[-1])
+        assert new.welcome["recovered"] is True
+        assert new.welcome["offset"] == self.offsets[-1]
+        self.browser, self.moved = new, True
+        await old.leave()
+
+
+async def test_everyone_moves_and_no_event_is_lost_or_repeated():
+    redis, bus, room = FakeAsyncRedis(), InProcessBus(), new_room(capacity=100)
+    state = RedisState(redis)
+    await state.show_room(room)
+    async with running_relay(state, bus) as old, running_relay(state, bus) as new:
+        speaker = await new.join(room.id, "speaker")
+        people = [Mover(await old.join(room.id, f"user{n}"), new) for n in range(PEOPLE)]
+        said = 0
+
+        async def speak() -> None:
+            nonlocal said
+            while not draining.done():
+                await speaker.send(type="signal", id=f"m{said}", name="n", data=said)
+                await speaker.pose(said, OWN)
+                said += 1
+                await speaker.text("ack")
+                await asyncio.sleep(0.06)
+
+        draining = asyncio.create_task(old.relay.hub.drain(6))
+        lives = [asyncio.create_task(one.live(10**6)) for one in people]
+        await speak()
+        await draining
+        assert old.relay.hub.rooms == 0
+        assert bus.rooms() == {room.id}
+        await speaker.send(type="chat", id="last", text="last")
+        last = (await speaker.text("ack"))["offset"]
+        for life in lives:
+            life.cancel()
+        await asyncio.gather(*lives, return_exceptions=True)
+        await asyncio.gather(*(one.live(last) for one in people))
+
+        assert all(one.moved for one in people)
+        assert all(one.offsets == list(range(one.offsets[0], last + 1)) for one in people)
+        assert len(await state.members(room.id)) == PEOPLE + 1
+
+
+async def test_who_does_not_move_is_closed_and_told_to_come_back():
+    state, room = RedisState(FakeAsyncRedis()), new_room()
+    await state.show_room(room)
+    async with running_relay(state) as relay:
+        stubborn = await relay.join(room.id, "aya")
+        draining = asyncio.create_task(relay.relay.hub.drain(1.2))
+        assert (await stubborn.text())["type"] == "migrate"
+        closed = await stubborn.closed()
+        assert isinstance(closed, Closed)
+        assert (closed.code, closed.bye["code"]) == (4001, 4001)
+        await draining
+        assert relay.relay.hub.rooms == 0
+
+
+async def test_an_old_connection_is_asked_to_move(monkeypatch):
+    monkeypatch.setattr(limits, "AGE_S", (0.05, 0.1))
+    state, room = RedisState(FakeAsyncRedis()), new_room()
+    await state.show_room(room)
+    async with running_relay(state) as relay:
+        aya = await relay.join(room.id, "aya")
+        assert (await aya.text("migrate"))["afterMs"] == 0
+        monkeypatch.undo()
+        again = await relay.resume(aya, offset=1)
+        assert again.welcome["seat"] == aya.welcome["seat"]
