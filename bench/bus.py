@@ -21,7 +21,7 @@ from google.pubsub_v1 import types
 from adapters.bus_pubsub import PubSubBus
 from adapters.pubsub_names import subscription_path, topic_path
 from adapters.pubsub_wire import Wire
-from tests.emulators import pubsub_emulator
+from local.servers import pubsub_emulator
 from vchat.bus import Bus
 from vchat.ids import new_id, new_room_id
 

@@ -78,11 +78,11 @@ export class VChatApi {
   /**
    * What `RoomClient` wants from `getTicket`.
    * @param {string} roomId
-   * @param {{invite?: string}} [options] for a private or locked room
+   * @param {{invite?: string, avoid?: string[]}} [options] `invite` for a private or locked room; `avoid` as `getTicket` is told it
    * @returns {Promise<import("./types.js").Ticket>}
    */
-  ticket(roomId, { invite } = {}) {
-    return this.request("POST", `${roomPath(roomId)}/tickets`, { body: { invite } });
+  ticket(roomId, { invite, avoid } = {}) {
+    return this.request("POST", `${roomPath(roomId)}/tickets`, { body: { invite, avoid } });
   }
 
   /**

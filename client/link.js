@@ -15,6 +15,8 @@ import { onWake } from "./wake.js";
 const STABLE_MS = 10_000;
 /** After so many failed returns the relay's address itself is in doubt: ask for a new one. */
 const ASK_FOR_ADDRESS_AFTER = 3;
+/** What a request for a ticket may hold. */
+const MOST_AVOIDED = 8;
 
 /**
  * @typedef {{state: "connecting" | "joining" | "joined" | "migrating" | "reconnecting" | "left" | "refused",
@@ -52,13 +54,16 @@ export class Link {
   #failures = 0;
   #ticketRetried = false;
   #welcomedAt = 0;
+  #tried = "";
+  /** Addresses that did not answer, oldest first. @type {Set<string>} */
+  #doubted = new Set();
   /** @type {{timer: unknown, dueAt: number, slot: boolean} | null} */
   #next = null;
   /** @type {() => void} */
   #stopWaking = () => {};
 
   /**
-   * @param {{getTicket: () => Promise<import("./types.js").Ticket>, WebSocket: import("./types.js").SocketClass,
+   * @param {{getTicket: import("./types.js").GetTicket, WebSocket: import("./types.js").SocketClass,
    *   clock: import("./types.js").Clock, random: () => number, wake: EventTarget | null, events: LinkEvents}} options
    */
   constructor({ getTicket, WebSocket, clock, random, wake, events }) {
@@ -82,6 +87,8 @@ export class Link {
     this.#everWelcomed = false;
     this.#failures = 0;
     this.#ticketRetried = false;
+    this.#tried = "";
+    this.#doubted.clear();
     this.#stopWaking = onWake(this.#wakeTarget, (signal) => this.#woke(signal));
     void this.#open();
   }
@@ -126,13 +133,16 @@ export class Link {
     let ticket = null;
     if (!seat || this.#failures >= ASK_FOR_ADDRESS_AFTER) {
       try {
-        ticket = await freshTicket(this.#getTicket, this.#clock);
+        if (this.#failures >= ASK_FOR_ADDRESS_AFTER && this.#tried) this.#doubted.add(this.#tried);
+        ticket = await freshTicket(this.#getTicket, this.#clock, [...this.#doubted].slice(-MOST_AVOIDED));
       } catch (error) {
         if (number !== this.#try) return;
         const { reason, retryMs } = ticketRefusal(error, seat !== null);
         return this.#failed(reason, retryMs);
       }
       if (number !== this.#try) return;
+      // Nothing else is left: all get another chance, in turn.
+      if (this.#doubted.has(ticket.url)) this.#doubted.clear();
     }
     this.#connect(seat, ticket?.url ?? seat?.url ?? "", ticket);
   }
@@ -143,6 +153,7 @@ export class Link {
    * @param {import("./types.js").Ticket | null} ticket
    */
   #connect(seat, url, ticket) {
+    this.#tried = url;
     /** @type {number | null} */
     let resumedAt = null;
     /** @type {import("./connection.js").ConnectionEvents} */
@@ -184,6 +195,7 @@ export class Link {
     this.#trying = false;
     this.#welcomedAt = this.#clock.now();
     this.#everWelcomed = true;
+    this.#doubted.clear();
     old?.close("Another connection took over.");
     this.seat = { token: welcome.resume, url };
     if (this.#events.welcomed(welcome, resumedAt)) return this.#events.state({ state: "joined" });

@@ -18,8 +18,8 @@ const EVENTS = new Set(["joined", "left", "chat", "signal", "member", "room", "e
 /**
  * @typedef {object} RoomOptions
  * @property {string} roomId
- * @property {() => Promise<import("./types.js").Ticket>} getTicket asked whenever a new ticket is needed; what it throws with a
- *   `status` from 400 to 499 (an `ApiError`) ends in `refused`, other failures are tried again
+ * @property {import("./types.js").GetTicket} getTicket asked whenever a new ticket is needed; what it throws with a `status`
+ *   from 400 to 499 (an `ApiError`) ends in `refused`, other failures are tried again
  * @property {import("./types.js").KeyValueStore | null} [storage] `sessionStorage`, so that a reload goes on where the page was
  * @property {import("./types.js").SocketClass} [WebSocket]
  * @property {import("./types.js").Clock} [clock]

@@ -17,7 +17,7 @@ export class SessionRefresh {
   #session = 0;
 
   /**
-   * @param {{getTicket: () => Promise<import("./types.js").Ticket>, clock: import("./types.js").Clock,
+   * @param {{getTicket: import("./types.js").GetTicket, clock: import("./types.js").Clock,
    *   send: (frame: {type: "refresh", ticket: string}) => void, report: (error: RoomError) => void}} ports
    */
   constructor({ getTicket, clock, send, report }) {

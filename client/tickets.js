@@ -9,13 +9,14 @@ const GONE = 410;
 
 /**
  * A ticket fresh from `getTicket`.
- * @param {() => Promise<import("./types.js").Ticket>} getTicket
+ * @param {import("./types.js").GetTicket} getTicket
  * @param {import("./types.js").Clock} clock
+ * @param {string[]} [avoid] urls that could not be reached
  * @returns {Promise<import("./types.js").Ticket>}
  * @throws {unknown} whatever `getTicket` throws, or a RoomError when it takes too long or gives no ticket
  */
-export async function freshTicket(getTicket, clock) {
-  const asked = Promise.resolve().then(getTicket);
+export async function freshTicket(getTicket, clock, avoid = []) {
+  const asked = Promise.resolve().then(() => getTicket({ avoid }));
   const answer = await within(asked, TICKET_TIMEOUT_MS, clock, () => new RoomError("timeout", `No ticket within ${TICKET_TIMEOUT_MS} ms.`));
   if (typeof answer?.ticket !== "string" || typeof answer.url !== "string") {
     throw new RoomError("bad-ticket", "getTicket must resolve to {ticket, url}.");

@@ -6,12 +6,15 @@
  * @typedef {{source: string, id: string, title?: string, author?: string, conditions?: Record<string, string>, shared?: boolean}} Avatar
  * @typedef {{id: string, name: string, avatar: Avatar | null, identities?: {provider: string, subject: string}[]}} User
  * @typedef {"owner" | "moderator" | "member" | "spectator"} Role
- * @typedef {{seat: number, userId: string, name: string, role: Role, avatar: Avatar | null, muted: boolean, away: boolean}} Member
+ * @typedef {{seat: number, userId: string, name: string, role: Role, avatar: Avatar | null, muted: boolean, away: boolean,
+ *   voice: boolean, relay: string}} Member
  * @typedef {{id: string, name: string, description: string | null, visibility: "public" | "private", capacity: number,
- *   ownerId: string, status: "open" | "ended", locked: boolean, occupancy: number, createdAt: string,
+ *   ownerId: string, status: "open" | "ended", locked: boolean, slowModeS: number, uses: string[], occupancy: number, createdAt: string,
  *   endedAt: string | null, expiresAt: string | null}} Room
  * @typedef {{accessToken: string, expiresIn: number, refreshToken: string, user: User}} Session
  * @typedef {{ticket: string, url: string, expiresIn?: number}} Ticket
+ * @typedef {(wish: {avoid: string[]}) => Promise<Ticket>} GetTicket
+ *   `avoid`: urls of earlier tickets where nobody answered, at most 8; another relay would be welcome.
  *
  * @typedef {{offset: number, time: number, replayed: boolean}} EventPlace
  *   `replayed`: it happened while this client was away; the member list of the welcome already shows it.

@@ -19,7 +19,8 @@ const LOOK = "vchat.look";
 const TOLD = "vchat.told";
 
 // In the session's storage: two windows side by side are two people, and a reload is still the same one.
-const api = new VChatApi(`${location.origin}/api`, { storage: sessionStorage });
+const base = document.querySelector('meta[name="vchat-api"]')?.getAttribute("content") ?? `${location.origin}/api`;
+const api = new VChatApi(base, { storage: sessionStorage });
 const self = { name: localStorage.getItem(NAME) ?? "", look: localStorage.getItem(LOOK) ?? "" };
 /** @type {Stage | null} */
 let stage = null;

@@ -13,6 +13,7 @@ export function showPeople(members, ownId, moderate) {
   members = [...members];
   const me = /** @type {import("../client/types.js").Member[]} */ (members).find(({ userId }) => userId === ownId);
   const sorted = [...members].sort((a, b) => Number(b.userId === ownId) - Number(a.userId === ownId) || a.seat - b.seat);
+  const relays = new Set(sorted.map(({ relay }) => relay));
   byId("people-count").textContent = String(sorted.length);
   byId("people").replaceChildren(...sorted.map((member) => {
     const notes = [
@@ -21,6 +22,7 @@ export function showPeople(members, ownId, moderate) {
       member.muted ? t("people.muted") : "",
       member.away ? t("people.away") : "",
       ...credit(member.avatar),
+      relays.size > 1 ? member.relay : "",
     ].filter(Boolean);
     const item = h("li", { class: member.away ? "away" : "" },
       h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "person" }, member.name),

@@ -49,7 +49,10 @@ export class RoomView {
     this.#options = options;
     this.roomId = options.roomId;
     const { api, roomId, invite, stage } = options;
-    this.room = new RoomClient({ roomId, getTicket: () => api.ticket(roomId, { invite }), storage: sessionStorage, WebSocket: this.#meter.socketClass });
+    const elsewhere = new URLSearchParams(location.search).getAll("avoid"); // ?avoid=ws://… to look at a room from another relay
+    /** @type {import("../client/types.js").GetTicket} */
+    const getTicket = ({ avoid }) => api.ticket(roomId, { invite, avoid: avoid.length > 0 ? avoid : elsewhere });
+    this.room = new RoomClient({ roomId, getTicket, storage: sessionStorage, WebSocket: this.#meter.socketClass });
     if (stage) {
       this.#crowd = new Crowd(this.room, stage, (error) => toast(t("problem.avatar", { detail: String(/** @type {any} */ (error)?.message ?? error) }), "bad"));
       this.#appear(stage);

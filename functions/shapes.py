@@ -91,7 +91,13 @@ class RoomQuery(Shape, frozen=True, kw_only=True):
 
 
 class TicketRequest(Shape, frozen=True, kw_only=True):
+    """`avoid` has relays that the caller could not reach, or the urls of earlier tickets."""
+
     invite: OpaqueText | None = None
+    avoid: Annotated[
+        tuple[Annotated[str, Meta(max_length=limits.RELAY_URL_LENGTH)], ...],
+        Meta(max_length=limits.RELAYS_AVOIDED),
+    ] = ()
 
 
 class Act(StrEnum):

@@ -37,7 +37,8 @@ async def make_ticket(call: Call, services: Services) -> TicketMade:
         key=services.keys.signing,
         now=int(call.now),
     )
-    url = f"{relay_for(room.id, services.relay_urls)}/rooms/{room.id}"
+    avoid = call.read(TicketRequest).avoid
+    url = f"{relay_for(room.id, services.relay_urls, avoid)}/rooms/{room.id}"
     return TicketMade(ticket=ticket, url=url, expires_in=TICKET.life_s)
 
 

@@ -33,8 +33,8 @@ class Person:
         room: dict[str, Any] = answer.json()
         return room
 
-    async def join(self, room_id: str) -> Browser:
-        answer = await self.call("POST", f"/rooms/{room_id}/tickets", {})
+    async def join(self, room_id: str, **wishes: Any) -> Browser:
+        answer = await self.call("POST", f"/rooms/{room_id}/tickets", wishes)
         assert answer.status_code == 201, answer.text
         ticket = answer.json()
         browser = await open_socket(ticket["url"])

@@ -325,11 +325,6 @@ def test_a_page_that_wants_a_file_that_is_not_there_is_not_uploaded() -> None:
 @pytest.mark.skipif(
     not (ROOT / "demo" / "node_modules" / "three").is_dir(), reason="npm ci --prefix demo"
 )
-@pytest.mark.xfail(
-    "vchat-api" not in (ROOT / "demo" / "main.js").read_text(),
-    reason='demo/main.js does not read <meta name="vchat-api"> yet',
-    strict=True,
-)
 def test_the_page_is_staged_with_all_it_loads_and_no_more(tmp_path: Path) -> None:
     folder = page.stage(tmp_path / "page", "https://api.example.com", ["wss://relay.example.com"])
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

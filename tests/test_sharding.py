@@ -18,6 +18,22 @@ def test_rooms_spread_evenly():
     assert all(abs(n - 500) < 116 for n in Counter(relay_for(r, RELAYS) for r in ROOMS).values())
 
 
+def test_who_cannot_reach_a_relay_meets_the_others_at_the_next():
+    for room in ROOMS:
+        first = relay_for(room, RELAYS)
+        rest = [url for url in RELAYS if url != first]
+        second = relay_for(room, RELAYS, [first])
+        assert second == relay_for(room, rest)
+        assert relay_for(room, RELAYS, [f"{second}/rooms/x", first]) not in (first, second)
+
+
+def test_avoiding_every_relay_or_none_of_ours_changes_nothing():
+    for room in ROOMS[:100]:
+        first = relay_for(room, RELAYS)
+        assert relay_for(room, RELAYS, RELAYS) == first
+        assert relay_for(room, RELAYS, [f"{first}x", "", "wss://elsewhere.example"]) == first
+
+
 def test_a_relay_that_goes_moves_only_its_own_rooms():
     gone, rest = RELAYS[0], RELAYS[1:]
     for room in ROOMS:

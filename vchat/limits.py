@@ -39,6 +39,8 @@ ROOMS = Rate(burst=10, per_s=1 / 60)
 """New rooms of one account."""
 TICKETS = Rate(burst=30, per_s=0.5)
 """Tickets for one account."""
+RELAYS_AVOIDED = 8
+RELAY_URL_LENGTH = 2048
 INVITE_TRIES = Rate(burst=20, per_s=0.2)
 """Invites that one account presents, right or wrong."""
 

@@ -1,0 +1,161 @@
+"""Server processes of our own on free ports of this machine: Pub/Sub, Firestore, Redis, and ours."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+_HOST = "127.0.0.1"
+_START_S = 60.0
+_STOP_S = 10.0
+_GCLOUD = (
+    "install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install), Java 17 or newer, "
+    "and run: gcloud components install beta {component}"
+)
+
+
+class Missing(Exception):
+    """A server is not installed; the text says how to get it."""
+
+
+class Server:
+    """A server process of our own. Its port stays the same over restarts; its data does not.
+
+    `command` may name {host} and {port}. `ready` is a path that answers 200 once the server works;
+    without one, its port that can be reached says it. Output goes to `log`, or nowhere: into a pipe
+    that nobody reads, it would stop the server.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        ready: str | None,
+        port: int | None = None,
+        environ: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self.port = port or _free_port()
+        self.address = f"{_HOST}:{self.port}"
+        self._command = [part.format(host=_HOST, port=self.port) for part in command]
+        self._ready = ready
+        self._environ = environ
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process and self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was started and runs no more."""
+        return self._process is not None and self._process.poll() is not None
+
+    def start(self) -> None:
+        """Returns once the server answers; raises RuntimeError when it does not."""
+        with (self._log or Path(os.devnull)).open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=output,
+                stderr=output,
+                env=self._environ,
+                # Ctrl-C in a terminal is for us, who end everything in order.
+                process_group=0,
+            )
+        deadline = time.monotonic() + _START_S
+        while not self._answers():
+            if self.ended or time.monotonic() > deadline:
+                self.kill()
+                seen = f"; its output is in {self._log}" if self._log else ""
+                raise RuntimeError(f"did not start: {' '.join(self._command)}{seen}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """End it the way a crash does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def reset(self) -> None:
+        """Forget everything, as only the Pub/Sub emulator can (its undocumented POST /reset)."""
+        request = urllib.request.Request(f"http://{self.address}/reset", method="POST")
+        urllib.request.urlopen(request, timeout=_STOP_S).close()  # noqa: S310 (our own address)
+
+    def _answers(self) -> bool:
+        try:
+            if self._ready is None:
+                socket.create_connection((_HOST, self.port), 1).close()
+            else:
+                url = f"http://{self.address}{self._ready}"
+                urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 (our own address)
+        except OSError:
+            return False
+        return True
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind((_HOST, 0))
+        return int(free.getsockname()[1])
+
+
+@cache
+def _sdk() -> Path | None:
+    gcloud = shutil.which("gcloud")
+    if gcloud is None:
+        return None
+    found = subprocess.run(
+        [gcloud, "info", "--format=value(installation.sdk_root)"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Path(found.stdout.strip()) if found.returncode == 0 else None
+
+
+def _jar(component: str, pattern: str) -> str:
+    sdk = _sdk()
+    jars = sorted((sdk / "platform").glob(pattern)) if sdk is not None else []
+    if not jars or shutil.which("java") is None:
+        raise Missing(_GCLOUD.format(component=component))
+    return str(jars[-1])
+
+
+def pubsub_emulator() -> Server:
+    """The jar itself: `gcloud beta emulators` leaves its Java child behind when it is ended."""
+    jar = _jar("pubsub-emulator", "pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")
+    return Server(["java", "-jar", jar, "--host={host}", "--port={port}"], ready="/")
+
+
+def firestore_emulator() -> Server:
+    """The jar has no main class of its own, hence the name."""
+    jar = _jar("cloud-firestore-emulator", "cloud-firestore-emulator/cloud-firestore-emulator*.jar")
+    main = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
+    java = ["java", "-Duser.language=en", "-cp", jar, main, "start"]
+    return Server([*java, "--host={host}", "--port={port}"], ready="/")
+
+
+def redis_server() -> Server:
+    redis = shutil.which("redis-server")
+    if redis is None:
+        raise Missing("install it, for example: apt-get install redis-server")
+    quiet = ["--save", "", "--appendonly", "no"]
+    return Server([redis, "--bind", "{host}", "--port", "{port}", *quiet], ready=None)
+
+
+KINDS = {"pubsub": pubsub_emulator, "firestore": firestore_emulator, "redis": redis_server}
