@@ -104,6 +104,7 @@ local function ban_of(user)
 end
 
 local function show(json, capacity, locked, ended)
+  if call('HGET', key('room'), 'ended') == '1' then return end
   call('HSET', key('room'), 'json', json, 'capacity', capacity, 'locked', locked, 'ended', ended)
   call('PEXPIRE', key('room'), KEEP_MS)
 end
@@ -264,6 +265,8 @@ function ops.renew(instance, lease, hosting, ...)
   if hosting == '1' then others = others - 1 end
   return { 'ok', at, head(), gone, added, others }
 end
+
+function ops.hosts() return call('ZRANGEBYSCORE', key('instances'), '(' .. int(now), '+inf') end
 
 function ops.append(user, id, keep_ms, body, is_chat)
   if call('HEXISTS', key('members'), user) == 0 then return refused('session-unknown') end

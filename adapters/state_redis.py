@@ -215,6 +215,10 @@ class RedisState:
             others=others > 0,
         )
 
+    async def hosts(self, room_id: str) -> frozenset[str]:
+        found = await self._room_step(room_id, "hosts")
+        return frozenset(instance.decode() for instance in found)
+
     # Events
 
     async def append(

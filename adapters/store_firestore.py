@@ -293,8 +293,14 @@ class FirestoreStore:
     async def end_families(self, account_id: str) -> None:
         await self._delete("families", "accountId", "==", account_id)
 
-    async def sweep(self, *, now: int) -> dict[str, int]:
+    async def sweep(self, *, now: int, dry_run: bool = False) -> dict[str, int]:
         today = rfc3339(now)
+        if dry_run:
+            return {
+                "rooms": await self._count("rooms", today),
+                "invites": await self._count("invites", today),
+                "families": await self._count("families", now),
+            }
         invites = await self._delete("invites", "expiresAt", "<=", today)
         rooms = 0
         while True:
@@ -318,6 +324,13 @@ class FirestoreStore:
         if self._client is not None:
             await self._client._firestore_api.transport.close()  # noqa: SLF001 - it has no close
             self._client = None
+
+    async def _count(self, collection: str, by: str | int) -> int:
+        """How many documents of a collection have expired by then."""
+        async with self._reach() as db:
+            counting: Any = where(db, collection, "expiresAt", by, "<=").count()
+            ((counted,),) = await counting.get()
+            return int(counted.value)
 
     async def _delete_expired_room(self, room_id: str, today: str) -> int:
         async def step(db: AsyncClient, batch: AsyncWriteBatch) -> int:

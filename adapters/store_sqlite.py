@@ -277,16 +277,18 @@ class SqliteStore:
             lambda db: db.execute("DELETE FROM families WHERE account_id = ?", (account_id,))
         )
 
-    async def sweep(self, *, now: int) -> dict[str, int]:
+    async def sweep(self, *, now: int, dry_run: bool = False) -> dict[str, int]:
         def step(db: sqlite3.Connection) -> dict[str, int]:
+            counts = {}
+            # Invites before rooms: a room takes its own along, uncounted.
             today = rfc3339(now)
-            done = {
-                "invites": "DELETE FROM invites WHERE expires_at <= ?",
-                "rooms": "DELETE FROM rooms WHERE expires_at <= ?",
-            }
-            counts = {what: db.execute(sql, (today,)).rowcount for what, sql in done.items()}
-            families = db.execute("DELETE FROM families WHERE expires_at <= ?", (now,))
-            return {**counts, "families": families.rowcount}
+            for table, by in (("invites", today), ("rooms", today), ("families", now)):
+                expired = f"FROM {table} WHERE expires_at <= ?"
+                if dry_run:
+                    (counts[table],) = db.execute(f"SELECT count(*) {expired}", (by,)).fetchone()
+                else:
+                    counts[table] = db.execute(f"DELETE {expired}", (by,)).rowcount
+            return counts
 
         return await self._run(step)
 

@@ -9,7 +9,9 @@ import asyncio
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, TypeVar
 
 import functions_framework.aio
 from starlette.applications import Starlette
@@ -18,9 +20,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from functions.app import build
+from functions.janitor import sweep
 from functions.problems import problem_response
 from functions.services import Services
-from functions.settings import Settings, read_settings
+from functions.settings import Settings, read_janitor_settings, read_settings
 from vchat.bus import Bus
 from vchat.config import ConfigError
 from vchat.errors import Refused, Why
@@ -36,7 +39,12 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 
-def _start() -> Settings:
+JANITOR = "janitor"
+
+T = TypeVar("T")
+
+
+def _start(read: Callable[[Mapping[str, str]], T]) -> T:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     log = logging.getLogger("vchat")
@@ -44,12 +52,16 @@ def _start() -> Settings:
     log.setLevel(logging.INFO)
     log.propagate = False
     try:
-        return read_settings(os.environ)
+        return read(os.environ)
     except ConfigError as error:
         sys.exit(f"V-Chat cannot start:\n{error}")
 
 
-_settings = _start()
+# Cloud Functions names the target in FUNCTION_TARGET. The janitor is given none of the API's
+# secrets, so nothing of theirs may be asked for when it is the target.
+_for_janitor = os.environ.get("FUNCTION_TARGET") == JANITOR
+_settings = None if _for_janitor else _start(read_settings)
+_chores = _start(read_janitor_settings) if _for_janitor else None
 _making = asyncio.Lock()
 _apps: dict[str, Starlette] = {}
 
@@ -128,6 +140,7 @@ class _HandedOver(Response):
 
 
 async def _answer(target: str | None) -> Response:
+    assert _settings is not None, "FUNCTION_TARGET names the janitor"
     name = target or "api"
     async with _making:  # the first requests come together, and must share one set of clients
         if name not in _apps:
@@ -167,3 +180,27 @@ async def rooms(request: Request) -> Response:
 async def tokens(request: Request) -> Response:
     """Tickets, and the public keys."""
     return await _answer("tokens")
+
+
+@functions_framework.aio.http
+async def janitor(request: Request) -> Response:
+    """What crashed relays left behind, and what has expired. Run with FUNCTION_TARGET=janitor."""
+    from adapters.pubsub_janitor import PubSubJanitor
+    from adapters.state_redis import RedisState, connect
+    from adapters.store_firestore import FirestoreStore
+
+    assert _chores is not None, "set FUNCTION_TARGET=janitor"
+    # Made anew each time: it wakes every ten minutes, and holds no connection in between.
+    store = FirestoreStore(_chores.project, _chores.database)
+    state = RedisState(connect(_chores.redis_url))
+    topics = PubSubJanitor(_chores.project, emulator=_chores.pubsub_emulator)
+
+    async def sweep_bus(dry_run: bool) -> dict[str, int]:
+        return asdict(await topics.sweep(state.hosts, dry_run=dry_run))
+
+    try:
+        return await sweep(request, store, sweep_bus)
+    finally:
+        await topics.close()
+        await state.close()
+        await store.close()

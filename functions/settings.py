@@ -28,6 +28,29 @@ class Settings:
     providers: ProviderSettings
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JanitorSettings:
+    """What the janitor works on: always the cloud's parts, since nothing else leaves litter."""
+
+    redis_url: str
+    project: str
+    database: str
+    pubsub_emulator: str | None
+
+
+def read_janitor_settings(environ: Mapping[str, str]) -> JanitorSettings:
+    """Settings out of an environment. Raises ConfigError with every mistake in it."""
+    read = Reader(environ)
+    settings = JanitorSettings(
+        redis_url=read.url("REDIS_URL", ("redis", "rediss")),
+        project=read.text("GOOGLE_CLOUD_PROJECT"),
+        database=read.text("FIRESTORE_DATABASE", "(default)"),
+        pubsub_emulator=read.text("PUBSUB_EMULATOR_HOST", "") or None,
+    )
+    read.check()
+    return settings
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Settings out of an environment. Raises ConfigError with every mistake in it."""
     read = Reader(environ)

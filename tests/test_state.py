@@ -209,6 +209,18 @@ async def test_an_instance_knows_whether_it_hosts_alone(state, shown):
     ).others
 
 
+async def test_the_hosts_of_a_room_are_its_live_instances(state, shown, clock):
+    await sit(state, shown, "aya", instance="relay-a")
+    await sit(state, shown, "ben", instance="relay-b")
+    assert await state.hosts(shown.id) == {"relay-a", "relay-b"}
+
+    clock.pass_s(limits.RENEW_S)
+    await state.renew(shown.id, "relay-b", {}, hosting=False)
+    assert await state.hosts(shown.id) == {"relay-a"}
+    clock.pass_s(limits.LEASE_S)
+    assert await state.hosts(shown.id) == frozenset()
+
+
 async def test_a_session_resumes_its_seat_without_a_word(state, shown):
     was = await sit(state, shown, "aya", "s")
     now = await sit(state, shown, "aya", "s", resume=True, instance="relay-b")
@@ -400,6 +412,7 @@ async def test_an_ended_room_is_empty_and_stays_ended(state, shown):
 
     assert event.offset == 2
     assert await state.members(shown.id) == ()
+    await state.show_room(shown)  # by a ticket request that began before the end
     for resume in (False, True):
         with pytest.raises(Refused) as refusal:
             await sit(state, shown, "aya", resume=resume)

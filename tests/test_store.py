@@ -444,7 +444,9 @@ async def test_the_sweep_removes_what_has_expired_and_counts_it(store, signed_in
     await store.add_invite(an_invite(kept, life_s=0))
     await store.add_family(Family("old", signed_in.id, "x", NOW))
 
-    assert await store.sweep(now=NOW) == {"rooms": 1, "invites": 1, "families": 1}
+    for dry_run in (True, True, False):
+        counted = await store.sweep(now=NOW, dry_run=dry_run)
+        assert counted == {"rooms": 1, "invites": 1, "families": 1}
     assert await store.sweep(now=NOW) == {"rooms": 0, "invites": 0, "families": 0}
 
     assert await store.room(gone.id) is None

@@ -109,7 +109,8 @@ class State(Protocol):
 
     # Rooms
     async def show_room(self, room: Room) -> None:
-        """Let relays see the room as it is stored. Called whenever a ticket to it is made."""
+        """Let relays see the room as it is stored. Called whenever a ticket to it is made. A room
+        that ended stays ended, whoever still took it for open."""
 
     async def change_room(self, room: Room, body: bytes) -> tuple[Position, Event] | None:
         """Show a changed room and log the event that tells; None when nobody is inside."""
@@ -163,6 +164,9 @@ class State(Protocol):
     ) -> Renewal:
         """Renew these seats (generation by user id) and the instance's lease on the room, or give
         that lease up when no longer `hosting`; sweep out everyone whose lease ran out."""
+
+    async def hosts(self, room_id: str) -> frozenset[str]:
+        """The live relay instances that host the room right now."""
 
     # Events
     async def append(

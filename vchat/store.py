@@ -139,8 +139,9 @@ class Store(Protocol):
     async def end_families(self, account_id: str) -> None:
         """Sign an account out everywhere. Idempotent."""
 
-    async def sweep(self, *, now: int) -> dict[str, int]:
-        """Remove what has expired; how many of each: `rooms`, `invites`, `families`.
+    async def sweep(self, *, now: int, dry_run: bool = False) -> dict[str, int]:
+        """Remove what has expired; how many of each: `rooms`, `invites`, `families`. A dry run
+        only counts.
 
         A room takes its invites and standings along, which are not counted.
         """

@@ -1,0 +1,104 @@
+"""The janitor as it is deployed: a process of its own, with none of the API's secrets."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from adapters.bus_pubsub import PubSubBus
+from adapters.state_redis import RedisState
+from tests.components import free_port
+from tests.emulators import Server, running
+from tests.processes import ROOT, environment
+from tests.relays import new_room
+from tests.test_state import guest
+
+
+@pytest.fixture(name="pubsub", scope="module")
+def _pubsub() -> Iterator[Server]:
+    yield from running("pubsub")
+
+
+@pytest.fixture(name="firestore", scope="module")
+def _firestore() -> Iterator[Server]:
+    yield from running("firestore")
+
+
+@contextmanager
+def janitor(log: Path, **settings: str) -> Iterator[str]:
+    """functions-framework with the janitor as its target; yields its URL."""
+    port = free_port()
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [
+                Path(sys.executable).parent / "functions-framework",
+                *("--source", "functions/main.py", "--host", "127.0.0.1", "--port", str(port)),
+            ],
+            cwd=ROOT,
+            env=environment(FUNCTION_TARGET="janitor", VCHAT_ENV="development", **settings),
+            stdout=out,
+            stderr=out,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}/"
+            end = time.monotonic() + 60
+            while True:
+                try:
+                    httpx.get(url)
+                    break
+                except httpx.TransportError:
+                    assert process.poll() is None, log.read_text()
+                    assert time.monotonic() < end, log.read_text()
+                    time.sleep(0.05)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+async def test_a_crashed_relay_leaves_nothing_after_one_sweep(
+    tmp_path, pubsub, firestore, redis_port
+):
+    pubsub.reset()
+    redis = Redis(host="127.0.0.1", port=redis_port)
+    await redis.flushall()
+    state = RedisState(redis)
+    settings = {
+        "REDIS_URL": f"redis://127.0.0.1:{redis_port}",
+        "GOOGLE_CLOUD_PROJECT": "janitor-test",
+        "PUBSUB_EMULATOR_HOST": pubsub.address,
+        "FIRESTORE_EMULATOR_HOST": firestore.address,
+    }
+    alive, deserted = new_room(), new_room()
+    await state.show_room(alive)
+    await state.sit(alive.id, guest("aya"), session="s", instance="living", relay="r", resume=False)
+    living, crashed = [
+        PubSubBus("janitor-test", instance=name, emulator=pubsub.address)
+        for name in ("living", "crashed")
+    ]
+    async with living.listen(alive.id), crashed.listen(deserted.id):
+        while living.gauges.subscriptions < 1 or crashed.gauges.subscriptions < 1:
+            await living.publish(alive.id, b"?")
+            await asyncio.sleep(0.02)
+        with janitor(tmp_path / "janitor.log", **settings) as url:
+            async with httpx.AsyncClient(timeout=60) as http:
+                planned = (await http.post(url, params={"dryRun": "true"})).json()
+                done = (await http.post(url)).json()
+                again = (await http.post(url)).json()
+                assert (await http.get(url)).status_code == 405
+
+    assert planned["dryRun"] is True
+    assert (planned["bus"]["orphans"], planned["bus"]["deleted_subscriptions"]) == (1, 0)
+    assert (done["bus"]["deleted_subscriptions"], done["bus"]["deleted_topics"]) == (1, 1)
+    assert done["expired"] == {"rooms": 0, "invites": 0, "families": 0}
+    assert (again["bus"]["subscriptions"], again["bus"]["orphans"]) == (1, 0)
+    for bus in (living, crashed):
+        await bus.close()
+    await redis.aclose()
