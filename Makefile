@@ -2,12 +2,13 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 8080
+RELAY_PORTS ?= 8091,8092
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types contracts client-check
+.PHONY: help run cloud test check format lint types contracts client-check
 
 # npm of the system, or else one from PyPI inside .venv.
 NPM = $(shell command -v npm || echo $(BIN)/npm)
@@ -46,6 +47,9 @@ client/node_modules/.ready: client/package.json client/package-lock.json | $(VEN
 
 run: $(VENV)/runtime demo/node_modules/.ready ## Everything in one process at http://localhost:8080 (PORT=…)
 	@PORT=$(PORT) exec $(BIN)/python -m local
+
+cloud: $(VENV)/runtime demo/node_modules/.ready ## The same in the cloud's own parts, with emulators and two relays (PORT=… RELAY_PORTS=…)
+	@PORT=$(PORT) RELAY_PORTS=$(RELAY_PORTS) exec $(BIN)/python -m local.cloud
 
 test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tests; says which were skipped, and why
 	$(NODE_PATH_FIRST) $(NPM) --prefix client test --silent

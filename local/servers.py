@@ -1,4 +1,4 @@
-"""Server processes of our own on free ports of this machine: Pub/Sub, Firestore, Redis, and ours."""
+"""Servers as processes of our own on this machine: Pub/Sub, Firestore, Redis, and ours."""
 
 import os
 import shutil
@@ -51,7 +51,7 @@ class Server:
 
     @property
     def pid(self) -> int | None:
-        return self._process and self._process.pid
+        return None if self._process is None else self._process.pid
 
     @property
     def ended(self) -> bool:
@@ -60,8 +60,8 @@ class Server:
 
     def start(self) -> None:
         """Returns once the server answers; raises RuntimeError when it does not."""
-        with (self._log or Path(os.devnull)).open("ab") as output:
-            self._process = subprocess.Popen(
+        with (self._log or Path(os.devnull)).open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 (commands written here)
                 self._command,
                 stdout=output,
                 stderr=output,
@@ -102,7 +102,7 @@ class Server:
                 socket.create_connection((_HOST, self.port), 1).close()
             else:
                 url = f"http://{self.address}{self._ready}"
-                urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 (our own address)
+                urllib.request.urlopen(url, timeout=1).close()
         except OSError:
             return False
         return True
@@ -119,7 +119,7 @@ def _sdk() -> Path | None:
     gcloud = shutil.which("gcloud")
     if gcloud is None:
         return None
-    found = subprocess.run(
+    found = subprocess.run(  # noqa: S603 (found on the path)
         [gcloud, "info", "--format=value(installation.sdk_root)"],
         capture_output=True,
         text=True,

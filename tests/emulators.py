@@ -13,15 +13,20 @@ from local.servers import KINDS, Missing
 from local.servers import Server as Server
 
 
-def running(kind: str) -> Iterator[Server]:
-    """The body of a fixture: a running `pubsub`, `firestore` or `redis`, stopped afterwards."""
+def installed(kind: str) -> Server:
+    """A `pubsub`, `firestore` or `redis` that is not started yet; skips or fails without it."""
     try:
-        server = KINDS[kind]()
+        return KINDS[kind]()
     except Missing as missing:
         text = f"no {kind} server on this machine; {missing}"
         if os.environ.get("CI") == "true":
             pytest.fail(text)
         pytest.skip(text)
+
+
+def running(kind: str) -> Iterator[Server]:
+    """The body of a fixture: a running server of a kind, stopped afterwards."""
+    server = installed(kind)
     server.start()
     try:
         yield server

@@ -32,6 +32,20 @@ async def test_a_ticket_says_who_comes_and_opens_the_room_it_names(world: World)
     assert (owners.role, owners.admitted) == (Role.OWNER, True)
 
 
+async def test_who_could_not_reach_a_relay_gets_another(world: World):
+    owner = await world.guest()
+    room = await owner.room()
+    first = (await owner.ticket(room)).json()["url"]
+    other = (await owner.ticket(room, avoid=[first])).json()["url"]
+    assert other == f"{relay_for(room, RELAYS, [first])}/rooms/{room}" != first
+    assert (await owner.ticket(room, avoid=list(RELAYS))).json()["url"] == first
+
+    many = await owner.ticket(room, avoid=["x"] * (limits.RELAYS_AVOIDED + 1))
+    assert pointers(many) == ["/avoid"]
+    long = await owner.ticket(room, avoid=["x" * (limits.RELAY_URL_LENGTH + 1)])
+    assert pointers(long) == ["/avoid"]
+
+
 async def test_the_published_keys_verify_a_ticket(world: World):
     owner = await world.guest()
     ticket = (await owner.ticket(await owner.room())).json()["ticket"]

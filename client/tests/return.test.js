@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WebSocket } from "ws";
 import { arrange, enter, synced } from "./arrange.js";
+import { ScriptedServer } from "./scripted-server.js";
 
 test("a client says hello with its ticket and the protocol's name", async (t) => {
   const { room, server } = await arrange(t);
@@ -140,6 +141,29 @@ test("a slot given by the relay beats the backoff, and waking does not jump the 
   assert.equal(sockets, 2);
   (await server.visit()).welcome({ recovered: true });
   await heard.state("joined");
+});
+
+test("where nobody answers in three tries, another relay is asked for, and once all were tried, all again", async (t) => {
+  const asked = [];
+  const relay = await ScriptedServer.start(t);
+  const dead = "ws://127.0.0.1:1/rooms/r1";
+  const answers = [relay.url, dead, dead, relay.url];
+  const getTicket = async ({ avoid }) => {
+    asked.push(avoid);
+    return { ticket: `ticket-${asked.length}`, url: answers[asked.length - 1] };
+  };
+  const { room, clock, heard } = await arrange(t, { server: relay, getTicket });
+  (await enter({ room, server: relay })).drop();
+  for (let tries = 1; tries <= 5; tries++) {
+    const { retryInMs } = await heard.next("state", ({ retryInMs }) => retryInMs !== undefined);
+    clock.advance(retryInMs);
+    if (tries <= 2) (await relay.visit()).drop(); // at its own relay first
+  }
+  const back = await relay.visit();
+  assert.equal(back.hello.resume.token, "resume-1");
+  back.welcome({ recovered: true });
+  await heard.next("recovered");
+  assert.deepEqual(asked, [[], [relay.url], [relay.url, dead], [dead]]);
 });
 
 test("exactly the missed events follow a return, then the live ones", async (t) => {

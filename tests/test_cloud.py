@@ -1,0 +1,208 @@
+"""`make cloud`'s process: Google's parts as emulators, functions-framework, and two relays."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.components import free_port
+from tests.emulators import installed
+from tests.people import Person
+from tests.processes import ROOT, environment
+from tests.relays import Browser, open_socket
+
+_START_S = 120
+_STOP_S = 40
+
+
+@dataclass
+class Cloud:
+    """`relays` are the processes by name."""
+
+    url: str
+    process: subprocess.Popen[str]
+    relays: dict[str, int]
+
+
+def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
+    with (folder / "cloud.log").open("w") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "local.cloud"],
+            cwd=ROOT,
+            env=environment(VCHAT_DATA=str(folder / "data"), **settings),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process under one, however deep."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # ended meanwhile
+        parents[int(stat.parent.name)] = int(fields[1])
+    found, last = {pid}, set()
+    while found != last:
+        last = found
+        found = found | {child for child, parent in parents.items() if parent in found}
+    return found - {pid}
+
+
+def alive(pids: set[int]) -> set[int]:
+    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+
+
+@contextmanager
+def cloud(folder: Path) -> Iterator[Cloud]:
+    port, *relays = free_port(), free_port(), free_port()
+    process = start(folder, PORT=str(port), RELAY_PORTS=",".join(map(str, relays)))
+    assert process.stdout is not None
+    with ExitStack() as stack:
+        stack.callback(process.stdout.close)
+        stack.callback(process.wait, _STOP_S)
+        stack.callback(process.terminate)
+        found: dict[str, int] = {}
+        deadline = time.monotonic() + _START_S
+        for line in process.stdout:
+            assert time.monotonic() < deadline
+            if match := re.search(r"(relay-\d+) is process (\d+)", line):
+                found[match[1]] = int(match[2])
+            if "logs are in" in line:
+                break
+        assert found.keys() == {f"relay-{one}" for one in relays}, (
+            folder / "cloud.log"
+        ).read_text()
+        yield Cloud(f"http://localhost:{port}", process, found)
+
+
+@pytest.fixture(name="cloud")
+def _cloud(tmp_path):
+    for kind in ("pubsub", "firestore", "redis"):
+        installed(kind)
+    with cloud(tmp_path) as running:
+        yield running
+
+
+async def moves(mover: Browser, watcher: Browser, body: bytes) -> None:
+    """One moves until the other has seen it."""
+
+    async def move() -> None:
+        seq = 0
+        while True:
+            seq += 1
+            await mover.pose(seq, body)
+            await asyncio.sleep(0.05)
+
+    moving = asyncio.create_task(move())
+    try:
+        while (mover.welcome["seat"], body) not in {
+            (seat, seen) for seat, _, seen in (await watcher.tick(15))[1]
+        }:
+            pass
+    finally:
+        moving.cancel()
+
+
+async def test_a_room_on_two_relays_outlives_either_and_nothing_is_left_running(cloud):
+    async with httpx.AsyncClient(base_url=f"{cloud.url}/api", timeout=15) as http:
+        aya, ben = [await Person.guest(http, name) for name in ("Aya", "Ben")]
+        room = await aya.make_room()
+        path = f"/rooms/{room['id']}/tickets"
+        first = (await aya.call("POST", path, {})).json()["url"]
+        here = await aya.join(room["id"])
+        there = await ben.join(room["id"], avoid=[first])
+        relays = (here.welcome["relay"], there.welcome["relay"])
+        assert set(relays) == set(cloud.relays)
+
+        # Both ways over the room's topic.
+        await here.send(type="chat", id="a", text="from Aya")
+        await there.send(type="chat", id="b", text="from Ben")
+        for browser, text in ((there, "from Aya"), (here, "from Ben")):
+            while (await browser.text("chat", 15))["text"] != text:
+                pass
+        await moves(here, there, b"\xc8a")
+        await moves(there, here, b"\xc8b")
+
+        # Aya's relay crashes while Ben talks; she goes on at his.
+        members = (await ben.call("GET", f"/rooms/{room['id']}/members")).json()["items"]
+        assert {one["relay"] for one in members} == set(relays)
+        await there.send(type="chat", id="mark", text="mark")
+        offset = (await here.text("chat", 15))["offset"]
+        os.kill(cloud.relays[relays[0]], signal.SIGKILL)
+        for n in range(5):
+            await there.send(type="chat", id=f"m{n}", text=f"meanwhile {n}")
+            await there.text("ack", 15)
+        url = (await aya.call("POST", path, {"avoid": [first]})).json()["url"]
+        back = await open_socket(url)
+        place = {"token": here.welcome["resume"], "epoch": here.welcome["epoch"], "offset": offset}
+        await back.send(type="hello", resume=place)
+        back.welcome = await back.text("welcome")
+        assert (back.welcome["recovered"], back.welcome["relay"]) == (True, relays[1])
+        assert (back.welcome["seat"], back.welcome["offset"]) == (here.welcome["seat"], offset)
+        await there.send(type="chat", id="last", text="last")
+        events = []
+        while not events or events[-1].get("text") != "last":
+            event = await back.text(seconds=15)
+            if "offset" in event:
+                events.append(event)
+        assert [one["offset"] for one in events] == list(
+            range(offset + 1, offset + 1 + len(events))
+        )
+        said = [one["text"] for one in events if one["type"] == "chat"]
+        assert said == [*(f"meanwhile {n}" for n in range(5)), "last"]
+
+    children = descendants(cloud.process.pid)
+    assert len(children) >= 5
+    cloud.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(cloud.process.wait, _STOP_S) == 0
+    assert alive(children) == set()
+
+
+def refused_start(folder: Path, **settings: str) -> str:
+    process = start(folder, **settings)
+    with process:
+        process.communicate(timeout=60)
+    said = (folder / "cloud.log").read_text()
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    return said
+
+
+def test_everything_that_is_missing_is_named_at_once_with_what_to_install(tmp_path):
+    said = refused_start(tmp_path, PATH=str(tmp_path))
+    for words in ("pubsub-emulator", "cloud-firestore-emulator", "Java 17", "redis-server"):
+        assert words in said
+
+
+def test_every_wrong_setting_is_named_at_once(tmp_path):
+    said = refused_start(tmp_path, PORT="eighty", RELAY_PORTS="8091,8091")
+    assert "PORT must be" in said
+    assert "RELAY_PORTS cannot be used" in said
+
+
+def test_a_taken_port_is_one_clear_sentence(tmp_path):
+    for kind in ("pubsub", "firestore", "redis"):
+        installed(kind)
+    with ExitStack() as stack:
+        taken = stack.enter_context(socket.socket())
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refused_start(tmp_path, PORT=str(free_port()), RELAY_PORTS=f"{free_port()},{port}")
+    assert f"Port {port} cannot be used" in said
+    assert "RELAY_PORTS=" in said
