@@ -1,0 +1,1 @@
+"""Faults done to real relays, and a checker of what people lived through meanwhile."""
