@@ -34,7 +34,7 @@ export class Lobby {
   constructor(options) {
     this.#options = options;
     const { signal } = this.#off;
-    this.#name.value = options.self.name;
+    this.#name.value ||= options.self.name; // typed already, before this page was ready: kept
     this.#name.addEventListener("input", () => this.#renamed(), { signal });
     byId("create").addEventListener("submit", (event) => {
       event.preventDefault();

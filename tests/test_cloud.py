@@ -15,12 +15,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.async_api import Browser as Chromium
 
 from tests.components import free_port
 from tests.emulators import installed
 from tests.people import Person
 from tests.processes import ROOT, environment
 from tests.relays import Browser, open_socket
+from tests.test_browsers import _WAIT_MS, Visitor
+from tests.test_browsers import _chromium as _chromium
 
 _START_S = 120
 _STOP_S = 40
@@ -171,6 +174,45 @@ async def test_a_room_on_two_relays_outlives_either_and_nothing_is_left_running(
     cloud.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(cloud.process.wait, _STOP_S) == 0
     assert alive(children) == set()
+
+
+async def looking(chromium: Chromium, url: str, name: str) -> Visitor:
+    context = await chromium.new_context(locale="en-US", viewport={"width": 900, "height": 600})
+    page = await context.new_page()
+    page.set_default_timeout(_WAIT_MS)
+    visitor = Visitor(page, [])
+    page.on("pageerror", lambda error: visitor.errors.append(str(error)))
+    await visitor.come(url, name)
+    return visitor
+
+
+async def test_two_browsers_on_two_relays_see_each_other_and_lose_nothing_with_one(cloud, chromium):
+    addresses = {name: f"ws://localhost:{name.rpartition('-')[2]}" for name in cloud.relays}
+    lost, kept = addresses
+    aya = await looking(chromium, f"{cloud.url}/?avoid={addresses[kept]}", "Aya")
+    room = aya.page.url.partition("#")[2]
+    ben = await looking(chromium, f"{cloud.url}/?avoid={addresses[lost]}#{room}", "Ben")
+    await asyncio.gather(aya.sees(2), ben.sees(2))
+    for one in (aya, ben):
+        people = one.page.get_by_test_id("people-list")
+        for relay in (lost, kept):
+            await people.get_by_text(relay).wait_for(state="attached")
+    await aya.say("hello over there")
+    await ben.reads("hello over there")
+
+    os.kill(cloud.relays[lost], signal.SIGKILL)
+    texts = [f"meanwhile {n}" for n in range(4)]
+    for n, text in enumerate(texts):
+        await (aya, ben)[n % 2].say(text)
+    for text in (*texts, "hello over there"):
+        for one in (aya, ben):
+            await one.reads(text)
+            assert await one.count(text) == 1
+    await aya.joined()
+    for one in (aya, ben):  # on one relay again, which nobody needs to be told
+        await one.page.get_by_test_id("people-list").get_by_text(lost).wait_for(state="detached")
+        assert await one.page.get_by_test_id("people-list").locator("li").count() == 2
+    assert (aya.errors, ben.errors) == ([], [])
 
 
 def refused_start(folder: Path, **settings: str) -> str:
