@@ -53,7 +53,8 @@ cloud: $(VENV)/runtime demo/node_modules/.ready ## The same in the cloud's own p
 
 test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tests; says which were skipped, and why
 	$(NODE_PATH_FIRST) $(NPM) --prefix client test --silent
-	$(BIN)/pytest -q
+	$(NODE_PATH_FIRST) $(NPM) --prefix demo test --silent
+	$(NODE_PATH_FIRST) $(BIN)/pytest -q
 
 check: lint types contracts client-check test ## What CI runs: format, lint, types, contracts, tests
 

@@ -43,7 +43,9 @@ function ops.wait(user, card, lease, most)
   sweep()
   local match = call('GET', key('of:' .. user))
   if match then return match end
-  if call('ZADD', key('since'), 'NX', int(now), user) == 1 then
+  -- Two who come in the same millisecond still come one after the other, not by their names.
+  local last = tonumber(call('ZREVRANGE', key('since'), 0, 0, 'WITHSCORES')[2]) or 0
+  if call('ZADD', key('since'), 'NX', int(math.max(now, last + 1)), user) == 1 then
     call('HSET', key('ends'), user, int(now + most))
   end
   call('HSET', key('cards'), user, card)

@@ -79,7 +79,7 @@ async def _visitor(chromium):
     visitors: list[Visitor] = []
 
     async def open_page() -> Visitor:
-        context = await chromium.new_context(locale="en-US", viewport={"width": 640, "height": 480})
+        context = await chromium.new_context(locale="en-US", viewport={"width": 900, "height": 600})
         page = await context.new_page()
         page.set_default_timeout(_WAIT_MS)
         visitor = Visitor(page, [])
