@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 8080
 RELAY_PORTS ?= 8091,8092
+# Test files run at once; they mostly wait for sockets and processes.
+WORKERS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := .
@@ -54,7 +56,7 @@ cloud: $(VENV)/runtime demo/node_modules/.ready ## The same in the cloud's own p
 test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tests; says which were skipped, and why
 	$(NODE_PATH_FIRST) $(NPM) --prefix client test --silent
 	$(NODE_PATH_FIRST) $(NPM) --prefix demo test --silent
-	$(NODE_PATH_FIRST) $(BIN)/pytest -q
+	$(NODE_PATH_FIRST) $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 
 check: lint types contracts client-check test ## What CI runs: format, lint, types, contracts, tests
 
