@@ -176,6 +176,25 @@ async def test_a_room_on_two_relays_outlives_either_and_nothing_is_left_running(
     assert alive(children) == set()
 
 
+@pytest.mark.parametrize("children", [1, 4], ids=["emulators", "functions"])
+def test_an_end_asked_for_while_it_starts_leaves_nothing_running(tmp_path, children):
+    for kind in ("pubsub", "firestore", "redis"):
+        installed(kind)
+    relays = f"{free_port()},{free_port()}"
+    with start(tmp_path, PORT=str(free_port()), RELAY_PORTS=relays) as process:
+        seen: set[int] = set()
+        asked = False
+        while process.poll() is None:
+            seen |= descendants(process.pid)
+            if len(seen) >= children and not asked:
+                asked = True
+                process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        assert asked
+        assert process.returncode == 0, (tmp_path / "cloud.log").read_text()
+    assert alive(seen) == set()
+
+
 async def looking(chromium: Chromium, url: str, name: str) -> Visitor:
     context = await chromium.new_context(locale="en-US", viewport={"width": 900, "height": 600})
     page = await context.new_page()
