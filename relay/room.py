@@ -270,14 +270,14 @@ class Room:
             return
         self._events.begin(epoch, added[0].offset - 1 if added else head)
         if added:
-            self._deliver(added)
+            self._deliver(epoch, added)
             self._publish(bus_messages.encode_events(epoch, added))
         if head > self._events.offset:
             self._fill_later()
 
-    def _deliver(self, arrived: Iterable[Event]) -> None:
+    def _deliver(self, epoch: str, arrived: Iterable[Event]) -> None:
         for event in arrived:
-            for due in self._events.take(event):
+            for due in self._events.take(epoch, event):
                 self._tell(due)
         if self._events.gap:
             self._fill_later()
@@ -326,7 +326,7 @@ class Room:
                     for stay in self.stays():
                         stay.close(Why.ROTATE)
                     return
-                self._deliver(found)
+                self._deliver(after.epoch, found)
                 if len(found) < _READ:
                     return
         except Refused:
@@ -392,8 +392,7 @@ class Room:
         match message:
             case bus_messages.Events(epoch=epoch):
                 # Another epoch is a late echo, or the first of a wiped log: renewal will tell.
-                if self._events.epoch in (None, epoch):
-                    self._deliver(message.unpacked())
+                self._deliver(epoch, message.unpacked())
             case bus_messages.Poses(poses=poses):
                 self._heard_poses = self._others = True
                 for seat, seq, body in poses:

@@ -12,26 +12,35 @@ class Sequencer:
         self.epoch: str | None = None
         self.offset = 0
         """The last event given out."""
-        self._ahead: dict[int, Event] = {}
+        self._ahead: dict[tuple[str, int], Event] = {}
 
     def begin(self, epoch: str, offset: int) -> None:
         """Start after this place, if it has not started."""
         if self.epoch is None:
             self.epoch, self.offset = epoch, offset
-            self._ahead = {n: event for n, event in self._ahead.items() if n > offset}
+            self._ahead = {
+                (of, n): event
+                for (of, n), event in self._ahead.items()
+                if of == epoch and n > offset
+            }
 
-    def take(self, event: Event) -> list[Event]:
-        """Take an event in; the events whose turn it is now, which may be none or several."""
-        if self.epoch is not None and event.offset <= self.offset:
+    def take(self, epoch: str, event: Event) -> list[Event]:
+        """Take an event of a log in; the events whose turn it is now, which may be none or several.
+
+        Before the start it is not known which log will be followed, and a wiped one echoes on.
+        """
+        if self.epoch is not None and (epoch != self.epoch or event.offset <= self.offset):
             return []
         if len(self._ahead) < _AHEAD:
-            self._ahead[event.offset] = event
+            self._ahead[epoch, event.offset] = event
         return self.ready()
 
     def ready(self) -> list[Event]:
         """The waiting events whose turn it is."""
         due: list[Event] = []
-        while self.epoch is not None and (event := self._ahead.pop(self.offset + 1, None)):
+        while self.epoch is not None and (
+            event := self._ahead.pop((self.epoch, self.offset + 1), None)
+        ):
             self.offset = event.offset
             due.append(event)
         return due

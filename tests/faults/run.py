@@ -103,6 +103,7 @@ class Run:
         ]
         self._ghosts: list[Ghost] = []
         self._kinds: Counter[str] = Counter()
+        self._died = 0.0
         self._away: list[tuple[float, float, str]] = []
         """From when until when a relay, by its URL, or all of them ("") could not serve."""
 
@@ -242,6 +243,7 @@ class Run:
 
     async def _restart(self, relay: RelayProcess) -> None:
         await relay.ended()
+        self._died = time.monotonic()
         await self._start(relay)
 
     # Ghosts
@@ -317,7 +319,7 @@ class Run:
 
     async def _orphans(self) -> int:
         """Orphaned subscriptions after one sweep, once the leases of the dead have run out."""
-        await asyncio.sleep(limits.LEASE_S + limits.RENEW_S)
+        await asyncio.sleep(self._died + limits.LEASE_S + 1 - time.monotonic())
         janitor = PubSubJanitor(PROJECT, emulator=self._world.pubsub.address)
         try:
             swept = await janitor.sweep(self._hosts)

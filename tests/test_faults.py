@@ -1,0 +1,126 @@
+"""What people see while relays, Redis and Pub/Sub break; and that the checker would notice."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from local.servers import Server
+from tests.emulators import running
+from tests.faults.history import Acked, Entry, Heard, Welcomed, judge
+from tests.faults.run import run
+from tests.faults.schedule import Fault, Kind, schedule
+from tests.faults.world import lasting_redis
+
+
+def chat(offset: int, user: str = "mei", message_id: str | None = None) -> str:
+    return json.dumps(
+        {"offset": offset, "type": "chat", "id": message_id or f"m{offset}", "userId": user}
+    )
+
+
+def heard(*offsets: int) -> list[Entry]:
+    return [Heard(offset, chat(offset)) for offset in offsets]
+
+
+LOGS = {"e": {offset: chat(offset) for offset in range(1, 6)}}
+CAME = Welcomed("e", 0, recovered=False)
+WHOLE = [CAME, *heard(1, 2, 3), Welcomed("e", 3, recovered=True), *heard(4, 5), Acked("m2", 2)]
+
+
+def counts(history: list[Entry], logs=LOGS, final: str = "e") -> dict[str, int]:
+    verdict = judge({"mei": history}, logs, final)
+    names = ("lost", "repeated", "reordered", "wiped", "resets")
+    found = {name: getattr(verdict, name) for name in names}
+    assert bool(verdict.problems) == any(found[name] for name in names[:3])
+    return {name: count for name, count in found.items() if count}
+
+
+def test_a_history_without_holes_over_a_resume_breaks_no_promise():
+    assert counts(WHOLE) == {}
+    assert judge({"mei": WHOLE}, LOGS, "e").acked == 1
+
+
+def test_an_event_that_is_skipped_is_lost():
+    assert counts([CAME, *heard(1, 2, 4, 5)]) == {"lost": 1}
+
+
+def test_an_event_that_comes_twice_is_repeated():
+    assert counts([CAME, *heard(1, 2, 2, 3, 4, 5)]) == {"repeated": 1}
+
+
+def test_an_event_that_comes_after_a_later_one_is_lost_and_reordered():
+    assert counts([CAME, *heard(1, 3, 2, 4, 5)]) == {"lost": 1, "reordered": 1}
+
+
+def test_a_resume_that_leaves_a_silent_hole_loses():
+    hole = [CAME, *heard(1, 2), Welcomed("e", 4, recovered=True), *heard(5)]
+    assert counts(hole) == {"lost": 1}
+
+
+def test_a_hole_that_is_announced_is_a_reset():
+    told = [CAME, *heard(1, 2), Welcomed("e", 4, recovered=False), *heard(5)]
+    assert counts(told) == {"resets": 1}
+
+
+def test_another_event_under_the_same_number_is_told():
+    other = Heard(5, chat(5, "yuki"))
+    assert counts([CAME, *heard(1, 2, 3, 4), other]) == {"reordered": 1}
+
+
+def test_what_was_not_delivered_by_the_end_is_lost():
+    assert counts([CAME, *heard(1, 2, 3)]) == {"lost": 2}
+
+
+@pytest.mark.parametrize("ack", [Acked("m9", 9), Acked("m2", 3)], ids=["beyond", "elsewhere"])
+def test_an_acknowledged_message_that_is_not_where_it_was_said_to_be_is_lost(ack):
+    assert counts([CAME, *heard(1, 2, 3, 4, 5), ack]) == {"lost": 1}
+
+
+def test_a_message_stored_under_two_numbers_is_repeated():
+    frames = {1: chat(1), 2: chat(2, message_id="m1")}
+    history = [CAME, *(Heard(offset, frame) for offset, frame in frames.items())]
+    assert counts(history, {"e": frames}) == {"repeated": 1}
+
+
+def test_what_was_flushed_with_its_log_is_counted_apart():
+    flushed = [*WHOLE, Welcomed("f", 0, recovered=False), Heard(1, chat(1))]
+    assert counts(flushed, {**LOGS, "f": {1: chat(1)}}, "f") == {"wiped": 1, "resets": 1}
+
+
+def test_whoever_did_not_come_back_after_a_flush_is_a_problem():
+    assert judge({"mei": WHOLE}, {**LOGS, "f": {}}, "f").problems
+
+
+def test_a_seed_always_gives_the_same_faults():
+    assert schedule(3, 50) == schedule(3, 50) != schedule(4, 50)
+    assert {fault.kind for fault in schedule(3, 500)} == set(Kind)
+
+
+@pytest.fixture(name="pubsub")
+def _pubsub() -> Iterator[Server]:
+    yield from running("pubsub")
+
+
+@pytest.fixture(name="redis")
+def _redis(redis_port: int, tmp_path) -> Iterator[Server]:
+    server = lasting_redis(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+async def test_no_fault_loses_repeats_or_reorders_what_was_acknowledged(pubsub, redis, tmp_path):
+    faults = [
+        Fault(Kind.STATE_FLUSHED, which=0, seconds=0, pause=0.5),
+        Fault(Kind.RELAY_TERMINATED, which=1, seconds=0, pause=0.5),
+        Fault(Kind.CLIENT_CUT, which=1, seconds=0, pause=1.5),
+        Fault(Kind.BUS_KILLED, which=0, seconds=0, pause=2),
+        Fault(Kind.STATE_RESTARTED, which=0, seconds=0.3, pause=2.5),
+        Fault(Kind.CLIENT_SILENT, which=2, seconds=1, pause=0.5),
+        Fault(Kind.RELAY_KILLED, which=0, seconds=0, pause=0.5),
+    ]
+    result = await run(1, faults, redis, pubsub, tmp_path, relays=2, rooms=1, people=3)
+    assert result.good, (result.line(), result.verdict.problems, result.ghosts_s)
+    assert result.faults == len(faults)
+    assert result.verdict.acked > result.verdict.wiped
