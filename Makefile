@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
-.PHONY: help run cloud test check format lint types contracts client-check
+.PHONY: help run cloud test faults check format lint types contracts client-check
 
 # npm of the system, or else one from PyPI inside .venv.
 NPM = $(shell command -v npm || echo $(BIN)/npm)
@@ -57,6 +57,9 @@ test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tes
 	$(NODE_PATH_FIRST) $(NPM) --prefix client test --silent
 	$(NODE_PATH_FIRST) $(NPM) --prefix demo test --silent
 	$(NODE_PATH_FIRST) $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
+
+faults: $(VENV)/dev ## Break relays, Redis and Pub/Sub under chatting people (SEED=… FAULTS=…)
+	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
 
 check: lint types contracts client-check test ## What CI runs: format, lint, types, contracts, tests
 
