@@ -141,7 +141,9 @@ class Person:
         try:
             while True:
                 try:
-                    frame = await asyncio.wait_for(socket.recv(), self.patience_s)
+                    # Not wait_for: in Python 3.11 it can swallow that we are cancelled.
+                    async with asyncio.timeout(self.patience_s):
+                        frame = await socket.recv()
                 except TimeoutError:
                     if not self.chatting:
                         continue
