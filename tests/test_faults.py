@@ -1,16 +1,11 @@
-"""What people see while relays, Redis and Pub/Sub break; and that the checker would notice."""
+"""The checker of `make faults` notices every broken promise, and a seed is a schedule."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from local.servers import Server
-from tests.emulators import running
 from tests.faults.history import Acked, Entry, Heard, Welcomed, judge
-from tests.faults.run import run
-from tests.faults.schedule import Fault, Kind, schedule
-from tests.faults.world import lasting_redis
+from tests.faults.schedule import Kind, schedule
 
 
 def chat(offset: int, user: str = "mei", message_id: str | None = None) -> str:
@@ -95,32 +90,3 @@ def test_whoever_did_not_come_back_after_a_flush_is_a_problem():
 def test_a_seed_always_gives_the_same_faults():
     assert schedule(3, 50) == schedule(3, 50) != schedule(4, 50)
     assert {fault.kind for fault in schedule(3, 500)} == set(Kind)
-
-
-@pytest.fixture(name="pubsub")
-def _pubsub() -> Iterator[Server]:
-    yield from running("pubsub")
-
-
-@pytest.fixture(name="redis")
-def _redis(redis_port: int, tmp_path) -> Iterator[Server]:
-    server = lasting_redis(tmp_path / "redis")
-    server.start()
-    yield server
-    server.stop()
-
-
-async def test_no_fault_loses_repeats_or_reorders_what_was_acknowledged(pubsub, redis, tmp_path):
-    faults = [
-        Fault(Kind.STATE_FLUSHED, which=0, seconds=0, pause=0.5),
-        Fault(Kind.RELAY_TERMINATED, which=1, seconds=0, pause=0.5),
-        Fault(Kind.CLIENT_CUT, which=1, seconds=0, pause=1.5),
-        Fault(Kind.BUS_KILLED, which=0, seconds=0, pause=2),
-        Fault(Kind.STATE_RESTARTED, which=0, seconds=0.3, pause=2.5),
-        Fault(Kind.CLIENT_SILENT, which=2, seconds=1, pause=0.5),
-        Fault(Kind.RELAY_KILLED, which=0, seconds=0, pause=0.5),
-    ]
-    result = await run(1, faults, redis, pubsub, tmp_path, relays=2, rooms=1, people=3)
-    assert result.good, (result.line(), result.verdict.problems, result.ghosts_s)
-    assert result.faults == len(faults)
-    assert result.verdict.acked > result.verdict.wiped
