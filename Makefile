@@ -3,8 +3,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 8080
 RELAY_PORTS ?= 8091,8092
-# Test files run at once; they mostly wait for sockets and processes.
-WORKERS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := .
@@ -56,7 +54,7 @@ cloud: $(VENV)/runtime demo/node_modules/.ready ## The same in the cloud's own p
 test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tests; says which were skipped, and why
 	$(NODE_PATH_FIRST) $(NPM) --prefix client test --silent
 	$(NODE_PATH_FIRST) $(NPM) --prefix demo test --silent
-	$(NODE_PATH_FIRST) $(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(NODE_PATH_FIRST) $(BIN)/pytest -q
 
 faults: $(VENV)/dev ## Break relays, Redis and Pub/Sub under chatting people (SEED=… FAULTS=…)
 	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))

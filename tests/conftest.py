@@ -55,16 +55,3 @@ def _state(redis: Redis, clock: ManualClock) -> RedisState:
 async def _no_socket_outlives_its_test() -> AsyncIterator[None]:
     yield
     await close_sockets()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side, a file stays on one worker, and so do all browsers, which draw in software and
-    would starve each other; being slowest, they begin."""
-
-    def with_browser(item: pytest.Item) -> bool:
-        return bool({"chromium", "visitor"} & set(getattr(item, "fixturenames", ())))
-
-    items.sort(key=lambda item: not with_browser(item))
-    for item in items:
-        group = "browsers" if with_browser(item) else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
