@@ -8,30 +8,13 @@ import pytest
 
 from adapters.state_redis import RedisState
 from tests.components import free_port
+from tests.relays import new_room as room
 from vchat import limits
 from vchat.errors import Refused, Why
-from vchat.ids import new_room_id
 from vchat.limits import Rate
-from vchat.model import Avatar, Room, RoomStatus, Visibility
+from vchat.model import Avatar, Room, RoomStatus
 from vchat.policy import Role
 from vchat.state import Guest, Position, Reason, Resumable, Seated
-
-
-def room(**changes) -> Room:
-    made = Room(
-        id=new_room_id(),
-        name="Atrium",
-        description="",
-        visibility=Visibility.PUBLIC,
-        capacity=20,
-        owner_id="u0",
-        status=RoomStatus.OPEN,
-        locked=False,
-        created_at="2026-11-23T00:00:00Z",
-        ended_at=None,
-        expires_at="2026-12-23T00:00:00Z",
-    )
-    return msgspec.structs.replace(made, **changes)
 
 
 def guest(user: str, **changes) -> Guest:
