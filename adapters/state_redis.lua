@@ -9,8 +9,9 @@
 --   members    hash    user -> "seat|generation|session|instance|card"; a card is JSON without seat
 --   leases     zset    user -> when the seat is lost unless renewed
 --   taken      set     seat numbers in use
---   lost       hash    user -> "session|card" of those swept out, who may still resume
---   lost-at    zset    user -> when
+--   lost       hash    user -> "session|card" of those who went without leaving: they may still resume,
+--                      or hear why not (a card's `gone`)
+--   lost-at    zset    user -> when; for someone removed while away, when they would have gone by themselves
 --   log        stream  offset-0 -> t (ms), b (body)
 --   chat       list    "offset|t|body" of the last chat events
 --   instances  zset    relay instance -> when its lease on the room ends
@@ -64,12 +65,16 @@ local function forget_lost(user)
 end
 
 local function stand(user, r, reason)
+  local card = cjson.decode(r.card)
+  local until_ms = tonumber(call('ZSCORE', key('leases'), user) or 0)
   call('HDEL', key('members'), user)
   call('ZREM', key('leases'), user)
   call('SREM', key('taken'), r.seat)
-  if reason == 'lost' then
-    call('HSET', key('lost'), user, r.session .. '|' .. r.card)
-    call('ZADD', key('lost-at'), int(now), user)
+  -- Who is away hears of it only on coming back with an old token.
+  if reason == 'idle' or (reason == 'kicked' and card.away) then card.gone = reason end
+  if reason == 'lost' or card.gone then
+    call('HSET', key('lost'), user, r.session .. '|' .. cjson.encode(card))
+    call('ZADD', key('lost-at'), int(math.max(now, until_ms)), user)
   else
     forget_lost(user)
   end
@@ -79,7 +84,7 @@ end
 local function sweep()
   for _, user in ipairs(call('ZRANGEBYSCORE', key('leases'), '-inf', int(now))) do
     local r = record(user)
-    if r then stand(user, r, 'lost') else call('ZREM', key('leases'), user) end
+    if r then stand(user, r, cjson.decode(r.card).away and 'idle' or 'lost') else call('ZREM', key('leases'), user) end
   end
   for _, user in ipairs(call('ZRANGEBYSCORE', key('lost-at'), '-inf', int(now - LOST_MS))) do
     forget_lost(user)
@@ -182,12 +187,14 @@ function ops.sit(user, session, instance, card, admitted, resume, lease)
   if r then
     if resume == '1' and r.session ~= session then return refused('replaced') end
     if r.session ~= session then replaced = r.session end
-    update(user, r, cjson.decode(card), resume == '1' and { 'relay' } or { 'name', 'role', 'avatar', 'relay' })
+    update(user, r, cjson.decode(card),
+      resume == '1' and { 'relay', 'away' } or { 'name', 'role', 'avatar', 'relay', 'away' })
   else
     if resume == '1' then
       local was, left_card = string.match(call('HGET', key('lost'), user) or '', '^([^|]*)|(.*)$')
       if was ~= session then return refused('session-unknown') end
       local back = cjson.decode(left_card)
+      if back.gone then return refused(back.gone) end
       back.relay = cjson.decode(card).relay
       card = cjson.encode(back)
     end
@@ -215,6 +222,19 @@ function ops.lose(user, generation, hold)
   local r = record(user)
   if r and r.generation == generation then call('ZADD', key('leases'), int(now + hold), user) end
   return { 'ok' }
+end
+
+function ops.doze(user, generation, away)
+  local r = record(user)
+  if not r or r.generation ~= generation then return refused('session-unknown') end
+  local at = epoch()
+  -- A new generation: what the connection that goes still does, such as a late renewal, is void.
+  r.generation, r.instance = int(call('HINCRBY', key('meta'), 'generation', 1)), ''
+  keep(user, r)
+  call('ZADD', key('leases'), int(now + away), user)
+  touch()
+  if not update(user, r, { away = true }, { 'away' }) then return { 'ok' } end
+  return { 'ok', at, added }
 end
 
 function ops.leave(user, generation, reason)

@@ -185,6 +185,14 @@ class RedisState:
     async def lose(self, room_id: str, user_id: str, generation: int) -> None:
         await self._room_step(room_id, "lose", user_id, generation, _ms(limits.SEAT_HOLD_S))
 
+    async def doze(
+        self, room_id: str, user_id: str, generation: int, away_s: int
+    ) -> tuple[Position, Event] | None:
+        logged: tuple[Position, Event] | None = await self._logged(
+            room_id, "doze", user_id, generation, _ms(away_s)
+        )
+        return logged
+
     async def leave(
         self, room_id: str, user_id: str, generation: int | None, reason: Reason
     ) -> tuple[Position, Event] | None:
@@ -245,7 +253,8 @@ class RedisState:
 
     async def save_resume(self, token_hash: str, what: Resumable) -> None:
         value = msgspec.json.encode(what)
-        await self._reach(self._redis.set(_resume_key(token_hash), value, ex=limits.RESUME_S))
+        life_s = what.away_s + limits.RESUME_S
+        await self._reach(self._redis.set(_resume_key(token_hash), value, ex=life_s))
 
     async def find_resume(self, token_hash: str) -> Resumable | None:
         value = await self._reach(self._redis.get(_resume_key(token_hash)))

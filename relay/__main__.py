@@ -47,6 +47,7 @@ async def _run(settings: Settings) -> None:
             instance=instance,
             name=settings.name,
             queue=RedisQueue(redis),
+            idleness=settings.idleness,
         )
     )
     # Who connects meanwhile waits in the listener's queue: without keys every ticket looks forged,

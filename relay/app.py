@@ -17,6 +17,7 @@ from relay.lobby import Lobby
 from relay.session import Session
 from vchat.bus import Bus
 from vchat.errors import Why
+from vchat.idleness import USUAL, Idleness
 from vchat.matching import Queue
 from vchat.state import State
 
@@ -36,6 +37,7 @@ class Services:
     origins: frozenset[str]
     instance: str
     name: str
+    idleness: Idleness = USUAL
     queue: Queue | None = None
     """Those who wait for a match; without it there is no lobby."""
 
@@ -91,6 +93,7 @@ class Relay:
             door=self._door,
             clock=self._services.clock,
             relay=self._services.name,
+            idleness=self._services.idleness,
         )
         await session.run(self._refusal(socket))
 

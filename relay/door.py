@@ -75,7 +75,7 @@ class Door:
             raise Refused(Why.SESSION_UNKNOWN)
         if what.room_id != room_id:
             raise Refused(Why.BAD_TOKEN, "The resume token is for another room.")
-        if what.expires_at <= self._clock() * 1000:
+        if what.expires_at + what.away_s * 1000 <= self._clock() * 1000:
             raise Refused(Why.TICKET_EXPIRED, "The session was not refreshed in time.")
         await self._state.retire_resume(token_hash)
         return Admission(
@@ -93,6 +93,13 @@ class Door:
             Resumable(room_id, admission.session, admission.guest, admission.expires_at),
         )
         return token
+
+    async def doze(self, room_id: str, admission: Admission, token: str, away_s: int) -> None:
+        """Let the token of someone who goes away for at most so long outlive that."""
+        await self._state.save_resume(
+            _hashed(token),
+            Resumable(room_id, admission.session, admission.guest, admission.expires_at, away_s),
+        )
 
     async def keep_resume(self, token: str) -> None:
         """Keep the token of someone who is still here."""

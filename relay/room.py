@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -87,6 +88,7 @@ _TOLD_ONLY = (b'{"type":"chat"', b'{"type":"signal"', b'{"type":"joined"')
 _REMOVED: dict[str, Why] = {
     Reason.KICKED: Why.KICKED,
     Reason.BANNED: Why.BANNED,
+    Reason.IDLE: Why.IDLE,
     # Swept out while the socket lived, as behind a frozen relay: the session can come back.
     Reason.LOST: Why.ROTATE,
 }
@@ -219,6 +221,20 @@ class Room:
                 await self._state.lose(self.id, stay.me.user_id, stay.generation)
         except Refused:
             log.info("a seat in %s is left to run out", self.id)
+
+    async def doze(self, stay: Stay, away_s: int) -> None:
+        """Keep the person's seat for a time without this connection. Raises Refused."""
+        user_id, generation = stay.me.user_id, stay.generation
+        if logged := await self._state.doze(self.id, user_id, generation, away_s):
+            self._learn(logged[0].epoch, logged[0].offset, [logged[1]])
+
+    async def dismiss_idle(self, stay: Stay) -> None:
+        """Remove somebody who does nothing, if the state can be reached; the event closes the
+        connection."""
+        with suppress(Refused):
+            logged = await self._state.leave(self.id, stay.me.user_id, stay.generation, Reason.IDLE)
+            if logged is not None:
+                self._learn(logged[0].epoch, logged[0].offset, [logged[1]])
 
     async def renew(self) -> None:
         """Renew every seat held here, and learn what happened meanwhile. Raises Refused."""

@@ -14,8 +14,9 @@ from relay.line import Frame, Line
 from relay.room import Room, Stay
 from vchat import events, inbound, limits, outbound, ticks
 from vchat.errors import Refused, Why
+from vchat.idleness import Idleness
 from vchat.ids import is_room_id
-from vchat.inbound import Chat, Hello, Leave, Message, Pong, Refresh, Signal, Unusable
+from vchat.inbound import Chat, Doze, Hello, Leave, Message, Pong, Refresh, Signal, Unusable
 from vchat.model import Member
 from vchat.policy import Action, may
 from vchat.rates import Bucket
@@ -47,6 +48,7 @@ class Session:
         door: Door,
         clock: Callable[[], float],
         relay: str,
+        idleness: Idleness,
     ) -> None:
         self._room_id = room_id
         self._line = line
@@ -54,6 +56,7 @@ class Session:
         self._door = door
         self._clock = clock
         self._relay = relay
+        self._idleness = idleness
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._inbox: deque[tuple[str, int]] = deque()
@@ -63,9 +66,10 @@ class Session:
         self._bye: tuple[Why, int | None] | None = None
         self._room: Room | None = None
         self._stay: Stay | None = None
+        self._admission: Admission | None = None
         self._resume = ""
         self._quiet = False
-        now = self._loop.time()
+        self._active_at = now = self._loop.time()
         self._poses = Bucket(limits.POSE, now)
         self._poses_ahead = 0
         self._poser: Member | None = None
@@ -132,7 +136,13 @@ class Session:
         arrival = await room.seat(
             stay, guest, admission.resume_from, resume=admission.resume_from is not None
         )
+        self._admission = admission
         self._resume = await self._door.give_resume(self._room_id, admission)
+        # The session of someone who was away may have run out meanwhile.
+        now = self._clock()
+        ends_at = admission.expires_at
+        if ends_at <= now * 1000:
+            ends_at = round((now + limits.WAKE_S) * 1000)
         seated = arrival.seated
         self._line.send(
             Frame(
@@ -147,19 +157,22 @@ class Session:
                     recovered=arrival.recovered,
                     history=() if arrival.recovered else seated.history,
                     resume=self._resume,
-                    expires_in=self._expires_in(admission.expires_at),
+                    expires_in=self._expires_in(ends_at),
                     relay=self._relay,
-                    server_time=int(self._clock() * 1000),
+                    server_time=int(now * 1000),
+                    idleness=self._idleness,
                 )
             )
         )
         room.enter(stay, arrival)
-        self._expire_at(admission.expires_at)
+        self._expire_at(ends_at)
         # The first ping at a random point, so that those who came together do not ping together.
         self._later("ping", random.random() * limits.PING_MS / 1000, self._ping)  # noqa: S311
         self._later("resume", _KEEP_RESUME_S, self._keep_resume)
         age_s = random.uniform(*limits.AGE_S)  # noqa: S311
         self._later("age", age_s, lambda: self.migrate(0, _MIGRATE_S, Why.ROTATE))
+        if self._idleness.kick:
+            self._check_idle()
 
     async def _converse(self) -> bool:
         """Handle messages until it ends; True when the browser said `leave`."""
@@ -170,6 +183,9 @@ class Session:
                 if isinstance(message, Leave):
                     self._line.send(Frame(outbound.LEFT))
                     return True
+                if isinstance(message, Doze):
+                    await self._doze()
+                    continue
                 await self._handle(message)
             except Refused as refused:
                 if refused.why in _OUT:
@@ -232,6 +248,7 @@ class Session:
 
     def _may_pose(self, me: Member) -> bool:
         """Judge a pose by speed and role; if it may be, some of the next ones may be unjudged."""
+        self._active_at = self._loop.time()
         if retry_ms := self._poses.take(self._loop.time()):
             self._strike(Refused(Why.TOO_FAST, retry_ms=retry_ms))
         elif not may(me.role, Action.POSE):
@@ -332,13 +349,27 @@ class Session:
         await self._room.amend(
             me.user_id, {"name": guest.name, "role": guest.role.value, "avatar": look}
         )
+        self._admission = renewed
         self._resume = await self._door.give_resume(self._room_id, renewed)
         self._expire_at(renewed.expires_at)
         expires_in = self._expires_in(renewed.expires_at)
         self._line.send(Frame(outbound.refreshed(self._resume, expires_in)))
 
+    async def _doze(self) -> None:
+        """Give up this connection and keep the seat, as its browser asked."""
+        self._spend(self._control)
+        assert self._room is not None
+        assert self._stay is not None
+        assert self._admission is not None
+        away_s = self._idleness.away_s
+        # The token first: a seat that is kept is of no use without a way back to it.
+        await self._door.doze(self._room_id, self._admission, self._resume, away_s)
+        await self._room.doze(self._stay, away_s)
+        self.close(Why.DOZE)
+
     def _allowed(self, action: Action) -> Member:
         assert self._stay is not None
+        self._active_at = self._loop.time()
         me = self._stay.me
         if not may(me.role, action):
             raise Refused(Why.FORBIDDEN, f"The role {me.role} may not {action}.")
@@ -382,6 +413,17 @@ class Session:
     def _check_pong(self) -> None:
         if self._quiet:
             self.close(Why.NO_PONG)
+
+    def _check_idle(self) -> None:
+        """Remove who has done nothing for too long, or look again when that may be so."""
+        most = self._idleness.idle_s + self._idleness.away_s
+        left_s = self._active_at + most - self._loop.time()
+        if left_s <= 0:
+            assert self._room is not None
+            assert self._stay is not None
+            self._hub.tasks.start(self._room.dismiss_idle(self._stay), "removing an idle person")
+            left_s = limits.RENEW_S  # in case that fails
+        self._later("idle", left_s, self._check_idle)
 
     def _keep_resume(self) -> None:
         self._hub.tasks.start(self._door.keep_resume(self._resume), "keeping a resume token")

@@ -18,6 +18,7 @@ from adapters.state_redis import RedisState
 from relay.app import SUBPROTOCOL, Relay, Services
 from relay.serve import bind, config
 from vchat import ticks, tokens
+from vchat.idleness import USUAL, Idleness
 from vchat.ids import new_id, new_room_id
 from vchat.keys import new_ring
 from vchat.matching import Queue
@@ -225,6 +226,7 @@ async def running_relay(
     clock: Callable[[], float] = time.time,
     origins: frozenset[str] = frozenset({ORIGIN}),
     queue: Queue | None = None,
+    idleness: Idleness = USUAL,
     **server: Any,
 ) -> AsyncIterator[RunningRelay]:
     """A relay on port 0. Relays that share `state` and `bus` share their rooms."""
@@ -240,6 +242,7 @@ async def running_relay(
             instance=instance,
             name=instance,
             queue=queue,
+            idleness=idleness,
         )
     )
     listener = bind("127.0.0.1", 0)

@@ -17,6 +17,7 @@ from tests.components import need
 from tests.relays import new_room
 from vchat import inbound, limits, outbound
 from vchat.errors import Why
+from vchat.idleness import USUAL
 from vchat.limits import Rate
 from vchat.model import Member
 from vchat.policy import Role
@@ -81,6 +82,7 @@ def test_every_field_of_a_welcome_is_documented():
         expires_in=1,
         relay="local",
         server_time=0,
+        idleness=USUAL,
     )
     (row,) = (one for one in rows(PROTOCOL) if one[0] == "welcome")
     fields = json.loads(frame).keys() - {"type"}

@@ -242,6 +242,73 @@ async def test_the_lost_come_back_as_they_were(state, shown, clock):
     assert back.me.muted
 
 
+async def test_who_dozes_keeps_the_seat_for_the_time_away_and_is_swept_out_as_idle(
+    state, shown, clock
+):
+    aya, ben = await sit(state, shown, "aya"), await sit(state, shown, "ben")
+    _, event = await state.doze(shown.id, "aya", aya.generation, 600)
+    assert bodies([event]) == [
+        {"type": "member", "seat": aya.me.seat, "userId": "aya", "away": True}
+    ]
+    for _ in range(59):
+        clock.pass_s(10)
+        await state.renew(shown.id, "relay-a", {"ben": ben.generation}, hosting=True)
+    assert await state.occupancy([shown.id]) == {shown.id: 2}
+
+    clock.pass_s(10)
+    swept = await state.renew(shown.id, "relay-a", {"ben": ben.generation}, hosting=True)
+    assert bodies(swept.events) == [
+        {"type": "left", "seat": aya.me.seat, "userId": "aya", "reason": "idle"}
+    ]
+    with pytest.raises(Refused) as refusal:
+        await sit(state, shown, "aya", resume=True)
+    assert refusal.value.why is Why.IDLE
+    assert not (await sit(state, shown, "aya", "fresh")).me.away
+
+
+async def test_nothing_that_the_old_connection_does_shortens_the_time_away(state, shown, clock):
+    aya = await sit(state, shown, "aya")
+    await state.doze(shown.id, "aya", aya.generation, 600)
+    late = await state.renew(shown.id, "relay-a", {"aya": aya.generation}, hosting=True)
+    await state.lose(shown.id, "aya", aya.generation)
+    assert late.gone == ("aya",)
+    assert await state.leave(shown.id, "aya", aya.generation, Reason.LEFT) is None
+
+    clock.pass_s(599)
+    woken = await sit(state, shown, "aya", resume=True)
+    assert (woken.me.seat, woken.me.away) == (aya.me.seat, False)
+    assert bodies(woken.events) == [
+        {"type": "member", "seat": aya.me.seat, "userId": "aya", "away": False}
+    ]
+
+
+async def test_only_the_connection_that_holds_the_seat_can_doze(state, shown):
+    old = await sit(state, shown, "aya", "first")
+    await sit(state, shown, "aya", "second")
+    with pytest.raises(Refused) as refusal:
+        await state.doze(shown.id, "aya", old.generation, 600)
+    assert refusal.value.why is Why.SESSION_UNKNOWN
+
+
+async def test_who_was_kicked_while_away_hears_of_it_however_late(state, shown, clock):
+    aya = await sit(state, shown, "aya")
+    await sit(state, shown, "ben")
+    await state.doze(shown.id, "aya", aya.generation, 600)
+    await state.leave(shown.id, "aya", None, Reason.KICKED)
+    clock.pass_s(599)
+    with pytest.raises(Refused) as refusal:
+        await sit(state, shown, "aya", resume=True)
+    assert refusal.value.why is Why.KICKED
+    await sit(state, shown, "aya", "fresh")
+
+
+async def test_a_resume_token_of_someone_away_lives_so_much_longer(state, redis):
+    what = Resumable("room", "s", guest("aya"), 0, 600)
+    await state.save_resume("hash", what)
+    assert await state.find_resume("hash") == what
+    assert await redis.ttl("vchat:resume:hash") > limits.RESUME_S + 590
+
+
 @pytest.mark.parametrize("reason", [Reason.LEFT, Reason.KICKED, Reason.BANNED])
 async def test_who_left_or_was_removed_cannot_resume(state, shown, reason):
     was = await sit(state, shown, "aya", "s")

@@ -65,6 +65,7 @@ class Why(Enum):
     NO_PONG = Refusal("no-pong", "The connection went silent", None, 4004)
     TOO_FAST = Refusal("too-fast", "Too many requests; slow down", 429, 4005)
     NO_HELLO = Refusal("no-hello", "No hello came in time", None, 4006)
+    DOZE = Refusal("doze", "Your seat is kept while you are away", None, 4007)
     TICKET_EXPIRED = Refusal("ticket-expired", "The ticket has expired", None, 4100)
     TICKET_USED = Refusal("ticket-used", "The ticket was used before", None, 4101)
     SESSION_UNKNOWN = Refusal("session-unknown", "The session is no longer known", None, 4102)
@@ -73,6 +74,8 @@ class Why(Enum):
     PROTOCOL_ERROR = Refusal("protocol-error", "The frame breaks the protocol", None, 4305)
     TOO_LARGE = Refusal("too-large", "The frame is too large", None, 4306)
     BAD_ORIGIN = Refusal("bad-origin", "Pages from this origin are not allowed", None, 4307)
+
+    IDLE = Refusal("idle", "You were away for too long; come in again", None, 4402)
 
     # A message on a connection that stays
     UNKNOWN_TYPE = Refusal("unknown-type", "There is no such message type")

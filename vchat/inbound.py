@@ -26,6 +26,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 
     ticket: _Token | None = None
     resume: Resume | None = None
+    version: Annotated[int, Meta(ge=1, le=2**31)] = 1
 
     def __post_init__(self) -> None:
         if (self.ticket is None) == (self.resume is None):
@@ -58,11 +59,15 @@ class Pong(msgspec.Struct, frozen=True, tag="pong"):
     pass
 
 
+class Doze(msgspec.Struct, frozen=True, tag="doze"):
+    """Keep my seat while I am away."""
+
+
 class Leave(msgspec.Struct, frozen=True, tag="leave"):
     pass
 
 
-Message = Hello | Chat | Signal | Refresh | Pong | Leave
+Message = Hello | Chat | Signal | Refresh | Pong | Doze | Leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class Unusable:
 
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
-_TYPES = frozenset({"hello", "chat", "signal", "refresh", "pong", "leave"})
+_TYPES = frozenset({"hello", "chat", "signal", "refresh", "pong", "doze", "leave"})
 
 
 def parse(text: str) -> Message | Unusable:

@@ -113,6 +113,14 @@ LOG_S = 24 * 3600
 DEDUPE_S = 15 * 60
 SEAT_HOLD_S = 15.0
 """A lost socket's seat is kept this long."""
+DOZE_HIDDEN_S = 60
+"""A page that nobody has looked at for this long should give up its socket."""
+DOZE_IDLE_S = 15 * 60
+"""The same for a page in sight that nobody has touched."""
+AWAY_S = 30 * 60
+"""Who gave up the socket keeps the seat for this long, and is away."""
+WAKE_S = 60
+"""Who wakes to a session that ran out meanwhile has this long to refresh it."""
 LEASE_S = 11.0
 RENEW_S = 3.0
 """A relay renews its seats this often; a dead relay's people are gone after LEASE_S + RENEW_S."""

@@ -8,11 +8,16 @@ import msgspec
 from vchat import limits
 from vchat.errors import Refused, Why
 from vchat.events import Event, room_view
+from vchat.idleness import Idleness
 from vchat.model import Member, Room
 from vchat.policy import Role
 from vchat.state import Position
 
 _encode = msgspec.json.encode
+
+VERSION = 2
+"""Of the protocol this relay speaks; each only adds to the one before. 1: everything up to
+`migrate`. 2: `doze`."""
 
 LIMITS = {
     "chat": {"burst": limits.CHAT.burst, "perS": limits.CHAT.per_s},
@@ -39,12 +44,14 @@ def welcome(
     expires_in: int,
     relay: str,
     server_time: int,
+    idleness: Idleness,
 ) -> bytes:
     """The first frame. `known` is the offset of the last event the browser is taken to know,
     `expires_in` the seconds until the session needs a refresh."""
     return _encode(
         {
             "type": "welcome",
+            "version": VERSION,
             "session": session,
             "seat": me.seat,
             "user": {"id": me.user_id, "name": me.name, "avatar": me.avatar},
@@ -63,6 +70,11 @@ def welcome(
             "serverTime": server_time,
             "relay": relay,
             "limits": LIMITS,
+            "doze": {
+                "hiddenS": idleness.hidden_s,
+                "idleS": idleness.idle_s,
+                "awayS": idleness.away_s,
+            },
         }
     )
 

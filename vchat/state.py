@@ -23,6 +23,7 @@ class Reason(StrEnum):
     LOST = "lost"
     KICKED = "kicked"
     BANNED = "banned"
+    IDLE = "idle"
     ENDED = "ended"
 
 
@@ -98,6 +99,8 @@ class Resumable:
     guest: Guest
     expires_at: int
     """When the session must have been refreshed, in milliseconds since the epoch."""
+    away_s: int = 0
+    """How long its person may be away: the token lives so much longer, and so does the session."""
 
 
 class State(Protocol):
@@ -137,13 +140,21 @@ class State(Protocol):
         """Take a seat in the room, or the seat that this person holds already. `relay` is what
         people see of the `instance`.
 
-        With `resume` the seat must still be this session's, or free. Raises Refused with
-        SESSION_UNKNOWN (the room is not shown), ROOM_ENDED, BANNED, REPLACED, ROOM_LOCKED,
-        ROOM_FULL, judged in this order.
+        With `resume` the seat must still be this session's, or free. Who was away is no longer.
+        Raises Refused with SESSION_UNKNOWN (the room is not shown), ROOM_ENDED, BANNED, REPLACED,
+        IDLE or KICKED (resuming what was removed while away), ROOM_LOCKED, ROOM_FULL, judged in
+        this order.
         """
 
     async def lose(self, room_id: str, user_id: str, generation: int) -> None:
         """The socket went away: keep the seat for SEAT_HOLD_S. Ignored for an older generation."""
+
+    async def doze(
+        self, room_id: str, user_id: str, generation: int, away_s: int
+    ) -> tuple[Position, Event] | None:
+        """Keep the seat for `away_s` without a connection, and log that the person is away. What
+        this generation does afterwards is ignored. Who does not come back in that time is swept
+        out as IDLE. Raises Refused(SESSION_UNKNOWN) when the seat is not this generation's."""
 
     async def leave(
         self, room_id: str, user_id: str, generation: int | None, reason: Reason
@@ -185,7 +196,7 @@ class State(Protocol):
         """Use up a ticket; False when it was used before."""
 
     async def save_resume(self, token_hash: str, what: Resumable) -> None:
-        """Keep what a resume token stands for, for RESUME_S."""
+        """Keep what a resume token stands for, for RESUME_S, and `away_s` more."""
 
     async def keep_resumes(self, token_hashes: Sequence[str]) -> None:
         """Keep these tokens, whose sessions are alive, for another RESUME_S."""
