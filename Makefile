@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
-.PHONY: help run cloud test faults check format lint types contracts client-check
+.PHONY: help run cloud test faults fuzz check format lint types contracts client-check
 
 # npm of the system, or else one from PyPI inside .venv.
 NPM = $(shell command -v npm || echo $(BIN)/npm)
@@ -58,6 +58,9 @@ test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tes
 
 faults: $(VENV)/dev ## Break relays, Redis and Pub/Sub under chatting people (SEED=… FAULTS=…)
 	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
+
+fuzz: $(VENV)/dev ## Inputs made by chance against every reader of strangers' bytes (INPUTS=… SECONDS=… SEED=…)
+	@$(BIN)/python -m tests.fuzz.run $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 check: lint types contracts client-check test ## What CI runs: format, lint, types, contracts, tests
 

@@ -132,7 +132,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
                 elif (text := _decoded(payload)) is not None:
                     ear.on_text(text)
                 else:
-                    super().data_received(data[at:end])
+                    self._refuse_text()
             at = end
         self._rest = data[at:]
 
@@ -153,7 +153,19 @@ class FastProtocol(WebSocketsSansIOProtocol):
         # Of a fragmented message. uvicorn pauses the socket until the application has received
         # it, unless it is paused already; an ear has heard it when this returns.
         self.read_paused = self._ear is not None
-        super().send_receive_event_to_app()
+        if (
+            self._ear is not None
+            and self.curr_msg_data_type == "text"
+            and _decoded(b"".join(self.frames)) is None
+        ):
+            self._refuse_text()
+        else:
+            super().send_receive_event_to_app()
+
+    def _refuse_text(self) -> None:
+        # uvicorn would log a stranger's mistake as an error, traceback and all.
+        self.conn.send_close(1007)
+        self.handle_parser_exception()
 
     def handle_ping(self) -> None:
         if self._line is None or self._line.ready:

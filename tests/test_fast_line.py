@@ -176,6 +176,14 @@ async def test_what_is_sent_before_anyone_listens_is_heard_first():
         assert ear.heard == [*(f"{n}" for n in range(10)), "last"]
 
 
+@pytest.mark.parametrize("message", [b"\xff", [b"\xe3\x81", b"\xff"]], ids=["whole", "in pieces"])
+async def test_a_strangers_mistake_is_no_error_of_ours_to_log(caplog, message):
+    async with listening() as (browser, ear):
+        await browser.send(message, text=True)
+        assert await ear.gone == 1007
+    assert caplog.records == []
+
+
 async def test_a_mistake_in_the_relay_ends_one_session_and_says_so(caplog):
     async with listening() as (browser, ear):
         ear.fails = True

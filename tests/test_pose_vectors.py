@@ -8,7 +8,7 @@ import pytest
 
 from tests.make_pose_vectors import VECTORS, generate, pose_from_json
 from vchat.pose import BONES, EXPRESSIONS, PoseDecoder, PoseEncoder, PoseError
-from vchat.pose_body import root_position, thin
+from vchat.pose_body import FACE, LOWER, ROTATION, THINNED, UPPER, root_position, thin
 
 
 def vectors(name: str) -> list:
@@ -60,6 +60,13 @@ def test_a_relay_thins_and_reads_golden_bodies_alike():
         assert thin(body, "far").hex() == vector["far"]
         position = root_position(body)
         assert (position and list(position)) == vector["rootPosition"]
+
+
+def test_a_delta_that_was_thinned_after_its_face_can_be_thinned_again():
+    # Such a cut is none of ours, but the format allows it, and so a stranger can send it.
+    body = bytes((1, THINNED | LOWER | UPPER | FACE | ROTATION, 1, 8, 0xF7, 0xDB, 0xB4, 0))
+    PoseDecoder().decode(body, 2)
+    assert thin(body, "middle") == body
 
 
 @pytest.mark.parametrize("vector", named(vectors("malformed")))

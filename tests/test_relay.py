@@ -235,6 +235,7 @@ async def test_newcomers_get_the_last_chat_and_who_is_here(relay, room):
     [
         ({"type": "dance", "id": "x"}, "unknown-type", "x"),
         ({"type": 7}, "unknown-type", None),
+        ({"type": [], "id": "x"}, "unknown-type", "x"),
         ({"type": "chat", "id": "x"}, "invalid-request", "x"),
         ({"type": "chat", "id": "x", "text": ""}, "invalid-request", "x"),
         ({"type": "chat", "id": "x", "text": " \n "}, "invalid-request", "x"),

@@ -19,29 +19,7 @@ from starlette.websockets import WebSocket
 
 from relay.line import Frame, Line, line_over
 from relay.serve import MESSAGE_BYTES, bind, config
-
-CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
-
-
-def frame(
-    opcode: int, payload: bytes = b"", *, fin: bool = True, mask: bool = True, rsv: int = 0
-) -> bytes:
-    first = opcode | (0x80 if fin else 0) | rsv << 4
-    size = len(payload)
-    if size < 126:
-        head = struct.pack("!BB", first, size | 0x80 * mask)
-    elif size < 1 << 16:
-        head = struct.pack("!BBH", first, 126 | 0x80 * mask, size)
-    else:
-        head = struct.pack("!BBQ", first, 127 | 0x80 * mask, size)
-    if not mask:
-        return head + payload
-    key = os.urandom(4)
-    return head + key + bytes(byte ^ key[i & 3] for i, byte in enumerate(payload))
-
-
-def closing(code: int, reason: bytes = b"") -> bytes:
-    return struct.pack("!H", code) + reason
+from tests.raw_frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, closing, frame
 
 
 class Echo:

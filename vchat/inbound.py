@@ -103,6 +103,7 @@ def _unusable(text: str, detail: str) -> Unusable:
     message_id = fields.get("id")
     if not isinstance(message_id, str) or len(message_id) > limits.MESSAGE_ID_LENGTH:
         message_id = None
-    if fields.get("type") not in _TYPES:
+    kind = fields.get("type")
+    if not isinstance(kind, str) or kind not in _TYPES:  # a list cannot even be looked for
         return Unusable(message_id, Why.UNKNOWN_TYPE, Why.UNKNOWN_TYPE.value.title + ".")
     return Unusable(message_id, Why.INVALID_REQUEST, detail)

@@ -113,7 +113,8 @@ def _root_end(body: bytes, flags: int) -> int:
 
 def _upper_end(body: bytes, flags: int, at: int) -> int:
     """Where the upper body ends and what is thinned away at middle distance begins."""
-    if at == len(body) and not flags & KEYFRAME and flags & THINNED:
+    thinned = flags & THINNED and not flags & KEYFRAME
+    if thinned and at == len(body):
         return at  # thinned further before
     try:
         if flags & FACE:
@@ -123,7 +124,7 @@ def _upper_end(body: bytes, flags: int, at: int) -> int:
                 listed += (body[at] | body[at + 1] << 8).bit_count()
                 at += 2
             at += listed
-        if flags & UPPER:
+        if flags & UPPER and not (thinned and at == len(body)):
             if not flags & KEYFRAME:
                 at += 1 + body[at]
             elif flags & PARTIAL:
