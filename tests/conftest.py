@@ -11,6 +11,12 @@ from tests.emulators import running
 from tests.relays import close_sockets
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
 class ManualClock:
     """Milliseconds that pass only when a test says so."""
 

@@ -74,11 +74,8 @@ class Hall:
         if self.ticks % TICKS_BETWEEN == 0:
             self.crowd.regroup([person.seat for person in self.people])
         self.ticks += 1
-        told = self.crowd.tell(changes)
-        return {
-            person.seat: poses_in(told.get(self.crowd.square(person.seat), b""))
-            for person in self.people
-        }
+        told = {square: poses_in(told) for square, told in self.crowd.tell(changes).items()}
+        return {person.seat: told.get(self.crowd.square(person.seat), {}) for person in self.people}
 
 
 def times_told(hall: Hall, viewer: int, of: int, ticks: int) -> list[bytes]:
