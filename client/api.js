@@ -60,6 +60,17 @@ export class VChatApi {
   /** @param {{name?: string}} changes @returns {Promise<User>} */
   async updateMe(changes) { return this.#keepUser(await this.request("PATCH", "/me", { body: changes })); }
 
+  /** Put on another look; rooms see it with the next ticket. @param {import("./types.js").AvatarChoice} choice @returns {Promise<User>} */
+  async wear(choice) { return this.#keepUser(await this.request("PUT", "/me/avatar", { body: choice })); }
+
+  /** VRoid Hub's models, for who is signed in there. */
+  avatars = Object.freeze({
+    /** @param {{source?: "mine" | "hearts" | "picks" | (string & {}), limit?: number, cursor?: string}} [query] @returns {Promise<{items: import("./types.js").HubModel[], nextCursor: string | null}>} */
+    list: (query = {}) => this.request("GET", "/avatars", { query }),
+    /** Leave to load one, for this person only, soon: keep neither address nor file. @param {string} id @returns {Promise<{url: string, expiresAt: string}>} */
+    download: (id) => this.request("POST", `/avatars/${encodeURIComponent(id)}/download`),
+  });
+
   rooms = Object.freeze({
     /** @param {{q?: string, limit?: number, cursor?: string}} [query] @returns {Promise<{items: Room[], nextCursor: string | null}>} */
     list: (query = {}) => this.request("GET", "/rooms", { query }),
@@ -83,6 +94,11 @@ export class VChatApi {
    */
   ticket(roomId, { invite, avoid } = {}) {
     return this.request("POST", `${roomPath(roomId)}/tickets`, { body: { invite, avoid } });
+  }
+
+  /** The way into a room's voice call, for who has a seat in it. @param {string} roomId @returns {Promise<{url: string, token: string, expiresIn: number}>} */
+  voiceToken(roomId) {
+    return this.request("POST", `${roomPath(roomId)}/voice-tokens`);
   }
 
   /**

@@ -4,6 +4,10 @@
  * Times on the socket are milliseconds since the epoch; `expiresIn` is in seconds.
  *
  * @typedef {{source: string, id: string, title?: string, author?: string, conditions?: Record<string, string>, shared?: boolean}} Avatar
+ *   `title`, `author`, `conditions` and `shared` come with VRoid Hub's models; they have to be shown.
+ * @typedef {{source: "preset" | "vroid" | "url" | (string & {}), id: string}} AvatarChoice
+ * @typedef {{id: string, title: string, author: string, authorId: string, thumbnail: string | null, downloadable: boolean, vrm: string,
+ *   conditions: Record<string, string>}} HubModel
  * @typedef {{id: string, name: string, avatar: Avatar | null, identities?: {provider: string, subject: string}[]}} User
  * @typedef {"owner" | "moderator" | "member" | "spectator"} Role
  * @typedef {{seat: number, userId: string, name: string, role: Role, avatar: Avatar | null, muted: boolean, away: boolean,

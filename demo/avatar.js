@@ -2,6 +2,7 @@
 
 import { Group, Vector3 } from "three";
 import { VRMUtils } from "@pixiv/three-vrm";
+import { Mouth } from "./mouth.js";
 
 /** @typedef {import("@pixiv/three-vrm").VRM} VRM */
 /** @typedef {import("vchat-client").PoseBuffer} PoseBuffer */
@@ -20,6 +21,7 @@ export class Avatar {
   #loading = 0;
   #head = new Vector3();
   #tagHeight = 0.4;
+  #mouth = new Mouth();
 
   /** @param {import("./stage.js").Stage} stage */
   constructor(stage) {
@@ -58,10 +60,12 @@ export class Avatar {
     if (pose.gaze && vrm.lookAt) [vrm.lookAt.yaw, vrm.lookAt.pitch] = pose.gaze;
   }
 
-  /** @param {number} dt seconds @param {Vector3} eye the camera */
-  update(dt, eye) {
+  /** @param {number} dt seconds @param {Vector3} eye the camera @param {number} [voice] how loud it speaks, 0 to 1 */
+  update(dt, eye, voice = 0) {
     const { vrm } = this;
+    const open = this.#mouth.update(dt, voice);
     if (!vrm || !this.place.visible) return;
+    vrm.expressionManager?.setValue("aa", open);
     if (eye.distanceTo(this.place.position) < FAR_M) {
       vrm.update(dt);
     } else {

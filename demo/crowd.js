@@ -6,7 +6,6 @@ import { Avatar } from "./avatar.js";
 import { byId } from "./dom.js";
 import { Label } from "./labels.js";
 import { seatColour } from "./seats.js";
-import { loadPreset } from "./vrm-files.js";
 
 /** Whom one looks at by oneself. */
 const NEAR_M = 3.2;
@@ -19,19 +18,24 @@ export class Crowd {
   #room;
   #stage;
   #remote;
+  #wardrobe;
   #onFault;
   #point = new Vector3();
 
-  /** @param {import("vchat-client").RoomClient} room @param {import("./stage.js").Stage} stage @param {(error: unknown) => void} onFault */
-  constructor(room, stage, onFault) {
+  /**
+   * @param {import("vchat-client").RoomClient} room @param {import("./stage.js").Stage} stage
+   * @param {import("./wardrobe.js").Wardrobe} wardrobe @param {(error: unknown) => void} onFault
+   */
+  constructor(room, stage, wardrobe, onFault) {
     this.#room = room;
     this.#stage = stage;
+    this.#wardrobe = wardrobe;
     this.#onFault = onFault;
     this.#remote = new RemoteAvatars(room);
   }
 
-  /** Match the room's members. @param {string} ownLook the preset chosen here */
-  sync(ownLook) {
+  /** Match the room's members. @param {import("./account.js").Account} account one's own, whose look is newer than the ticket's */
+  sync(account) {
     const { members, seat: own } = this.#room;
     for (const [seat, somebody] of this.#people) {
       if (members.get(seat)?.userId === somebody.member.userId) continue;
@@ -47,10 +51,11 @@ export class Crowd {
       }
       somebody.member = member;
       somebody.label.call(member.name, seatColour(seat), seat === own);
-      const look = seat === own ? ownLook : member.avatar?.source === "preset" ? member.avatar.id : "";
+      const worn = seat === own ? account.avatar : member.avatar;
+      const look = `${worn?.source} ${worn?.id}`;
       if (look === somebody.look) continue;
       somebody.look = look;
-      somebody.avatar.wear(loadPreset(look)).catch(this.#onFault);
+      somebody.avatar.wear(this.#wardrobe.body(worn, seat === own ? account.look : "", { own: seat === own })).catch(this.#onFault);
     }
   }
 
@@ -60,13 +65,13 @@ export class Crowd {
   /** @param {number} seat @param {string} text */
   say(seat, text) { this.#people.get(seat)?.label.say(text); }
 
-  /** @param {number} dt @param {any} ownPose */
-  frame(dt, ownPose) {
+  /** @param {number} dt @param {any} ownPose @param {(userId: string) => number} voice how loud somebody speaks, 0 to 1 */
+  frame(dt, ownPose, voice) {
     const eye = this.#stage.camera.position;
-    for (const [seat, { avatar, label }] of this.#people) {
+    for (const [seat, { member, avatar, label }] of this.#people) {
       if (seat === this.#room.seat) avatar.take(ownPose);
       else if (this.#remote.sample(seat)) avatar.take(this.#remote.pose(seat));
-      avatar.update(dt, eye);
+      avatar.update(dt, eye, voice(member.userId));
       label.move(avatar.place.visible ? this.#stage.project(this.#point.copy(avatar.crown)) : null);
     }
   }
@@ -90,6 +95,12 @@ export class Crowd {
   positions() {
     return Object.fromEntries([...this.#people.values()].filter(({ avatar }) => avatar.place.visible)
       .map(({ member, avatar }) => [member.userId, /** @type {[number, number, number]} */ (avatar.place.position.toArray())]));
+  }
+
+  /** What everyone is seen in, by account: the names in the models' files. @returns {Record<string, string>} */
+  bodies() {
+    return Object.fromEntries([...this.#people.values()].map(({ member, avatar: { vrm } }) =>
+      [member.userId, (vrm?.meta.metaVersion === "1" ? vrm.meta.name : vrm?.meta.title) ?? ""]));
   }
 
   close() {

@@ -1,5 +1,13 @@
 /** What a model's file says about its use; what it does not say is "not stated", never "allowed". */
 
+import { h } from "./dom.js";
+import { has, t } from "./i18n.js";
+
+/** VRoid Hub's, in the order of its own pages. */
+const CONDITIONS = [
+  "avatarUse", "violent", "sexual", "political", "antisocial", "corporate", "profit", "alteration", "redistribution", "alteredRedistribution", "credit",
+];
+
 /**
  * @typedef {{field: string, value: string, stated: boolean}} Line
  *   `value` is the name of a string of i18n.js if it begins with "licence.", else text from the file
@@ -8,6 +16,23 @@
 /** @param {any} meta of a VRM 0 or 1 as three-vrm gives it @returns {Line[]} */
 export function licenceLines(meta) {
   return meta?.metaVersion === "0" ? version0(meta) : version1(meta ?? {});
+}
+
+/** What VRoid Hub says of a model. @param {Record<string, string>} conditions as the API gives them @returns {Line[]} */
+export function conditionLines(conditions) {
+  const words = { allowed: "licence.allowed", forbidden: "licence.notAllowed", required: "licence.required", unnecessary: "licence.unnecessary" };
+  return CONDITIONS.map((field) => {
+    const value = /** @type {Record<string, string>} */ (words)[conditions[field]];
+    return { field, value: value ?? "licence.notStated", stated: value !== undefined };
+  });
+}
+
+/** @param {HTMLElement} list a dl @param {Line[]} lines */
+export function showLines(list, lines) {
+  list.replaceChildren(...lines.flatMap(({ field, value, stated }) => [
+    h("dt", {}, t(`licence.${field}`)),
+    h("dd", { class: stated ? "" : "unsaid" }, value.startsWith("licence.") && has(value) ? t(value) : value),
+  ]));
 }
 
 /** @param {any} meta @returns {Line[]} */

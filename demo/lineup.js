@@ -15,19 +15,21 @@ const CARD_PX = 480;
 const NARROW_PX = 860;
 
 export class Lineup {
-  /** @type {{id: string, avatar: Avatar, motion: Motion, x: number, z: number, row: number}[]} */
+  /** @type {{id: string, avatar: Avatar, motion: Motion, x: number, z: number, row: number, dressed: boolean}[]} */
   #figures = [];
   #chosen = "";
   #stop;
+  #onFault;
   #stage;
 
   /** @param {import("./stage.js").Stage} stage @param {{id: string}[]} presets @param {(error: unknown) => void} onFault */
   constructor(stage, presets, onFault) {
     this.#stage = stage;
+    this.#onFault = onFault;
     presets.forEach(({ id }, i) => {
       const avatar = new Avatar(stage);
       avatar.wear(loadPreset(id)).catch(onFault);
-      this.#figures.push({ id, avatar, motion: new Motion(), x: (i - (presets.length - 1) / 2) * GAP_M, z: 0, row: i % 2 ? -0.55 : 0 });
+      this.#figures.push({ id, avatar, motion: new Motion(), x: (i - (presets.length - 1) / 2) * GAP_M, z: 0, row: i % 2 ? -0.55 : 0, dressed: false });
     });
     this.#stop = stage.onFrame((dt) => this.#frame(dt));
   }
@@ -36,6 +38,15 @@ export class Lineup {
   choose(id) {
     if (id !== this.#chosen) this.#figures.find((figure) => figure.id === id)?.motion.act("wave");
     this.#chosen = id;
+  }
+
+  /** Let the chosen figure show something else than its preset; null gives it back. @param {Promise<import("./avatar.js").VRM> | null} body */
+  dress(body) {
+    for (const figure of this.#figures) {
+      if (!(figure.id === this.#chosen && body) && !figure.dressed) continue;
+      figure.dressed = figure.id === this.#chosen && body !== null;
+      figure.avatar.wear(figure.dressed && body ? body : loadPreset(figure.id)).catch(this.#onFault);
+    }
   }
 
   close() {

@@ -11,9 +11,8 @@ const TYPING_MS = 250;
 
 /**
  * @typedef {import("../client/types.js").Room} Room
- * @typedef {{name: string, look: string}} Self
- * @typedef {{api: import("vchat-client").VChatApi, presets: {id: string, name: string}[], self: Self, onLook: (id: string) => void,
- *   onSelf: () => void, enter: (roomId: string) => void, signIn: () => Promise<unknown>}} LobbyOptions
+ * @typedef {{api: import("vchat-client").VChatApi, presets: {id: string, name: string}[], account: import("./account.js").Account,
+ *   onLook: () => void, onModels: () => void, enter: (roomId: string) => void}} LobbyOptions
  */
 
 export class Lobby {
@@ -34,7 +33,7 @@ export class Lobby {
   constructor(options) {
     this.#options = options;
     const { signal } = this.#off;
-    this.#name.value ||= options.self.name; // typed already, before this page was ready: kept
+    this.#name.value ||= options.account.name; // typed already, before this page was ready: kept
     this.#name.addEventListener("input", () => this.#renamed(), { signal });
     byId("create").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -42,9 +41,10 @@ export class Lobby {
     }, { signal });
     this.#search.addEventListener("input", () => this.#again(TYPING_MS), { signal });
     byId("invited-join").addEventListener("click", () => { if (this.#invitedTo && this.#named()) options.enter(this.#invitedTo); }, { signal });
+    byId("hub-button").addEventListener("click", () => options.onModels(), { signal });
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.#again(0); }, { signal });
-    this.#stopLanguage = onLanguage(() => { this.#show(); this.#renamed(); });
-    this.#showLooks();
+    this.#stopLanguage = onLanguage(() => { this.#show(); this.#renamed(); this.showLooks(); });
+    this.showLooks();
     this.#renamed();
     byId("rooms-note").textContent = t("rooms.loading");
     this.#again(0);
@@ -74,28 +74,34 @@ export class Lobby {
   }
 
   #renamed() {
-    this.#options.self.name = this.#name.value.trim();
-    this.#options.onSelf();
-    this.#roomName.placeholder = this.#options.self.name ? t("create.default", { name: this.#options.self.name }) : "";
+    const { account } = this.#options;
+    account.name = this.#name.value.trim();
+    account.keep();
+    this.#roomName.placeholder = account.name ? t("create.default", { name: account.name }) : "";
   }
 
   /** Is there a name? If not, say so and go there. */
   #named() {
-    if (this.#options.self.name) return true;
+    if (this.#options.account.name) return true;
     toast(t("name.missing"), "bad");
     this.#name.focus();
     return false;
   }
 
-  #showLooks() {
-    const { presets, self } = this.#options;
+  /** Show what is worn, and whether there are VRoid Hub's models to choose from. */
+  showLooks() {
+    const { presets, account, onLook } = this.#options;
+    byId("hub-offer").hidden = !account.atHub;
+    byId("hub-worn").textContent = account.model ? t("hub.worn", { title: account.model.title, author: account.model.author }) : "";
     byId("looks").replaceChildren(...presets.map(({ id, name }) => {
       const input = h("input", { type: "radio", name: "look", value: id, onchange: () => {
-        self.look = id;
-        this.#options.onSelf();
-        this.#options.onLook(id);
+        account.look = id;
+        account.model = null;
+        account.keep();
+        byId("hub-worn").textContent = "";
+        onLook();
       } });
-      input.checked = id === self.look;
+      input.checked = id === account.look && !account.model;
       return h("label", { class: `look look-${id}` }, input, h("span", { class: "swatch", "aria-hidden": "true" }), h("span", {}, name));
     }));
   }
@@ -105,7 +111,7 @@ export class Lobby {
     const button = /** @type {HTMLButtonElement} */ (byId("create").querySelector("button"));
     button.disabled = true;
     try {
-      await this.#options.signIn();
+      await this.#options.account.signIn();
       const isPrivate = /** @type {HTMLInputElement} */ (byId("room-private")).checked;
       const room = await this.#options.api.rooms.create({ name: this.#roomName.value.trim() || this.#roomName.placeholder, visibility: isPrivate ? "private" : "public" });
       this.#options.enter(room.id);
@@ -170,7 +176,7 @@ export class Lobby {
 /** @param {import("./address.js").Address} address */
 export async function copyLink(address) {
   try {
-    await navigator.clipboard.writeText(`${location.origin}/${writeAddress(address)}`);
+    await navigator.clipboard.writeText(location.origin + location.pathname + writeAddress(address));
     toast(t(address.invite ? "copied.invite" : "copied"));
   } catch {
     toast(t("copyFailed"), "bad");

@@ -1,8 +1,8 @@
 /** One's own .vrm: dropped or chosen, worn on this screen only, with what its licence says. */
 
-import { byId, h } from "./dom.js";
-import { has, onLanguage, t } from "./i18n.js";
-import { licenceLines } from "./licence.js";
+import { byId } from "./dom.js";
+import { onLanguage, t } from "./i18n.js";
+import { licenceLines, showLines } from "./licence.js";
 import { problemText } from "./problems.js";
 import { toast } from "./toasts.js";
 import { FileRefused, loadOwn } from "./vrm-files.js";
@@ -25,7 +25,7 @@ export function offerOwnAvatar({ wear, undress }) {
       if (signal.aborted) return;
       wear(vrm);
       meta = vrm.meta;
-      showLicence(meta);
+      showLines(byId("licence"), licenceLines(meta));
       dialog.showModal();
     } catch (error) {
       toast(error instanceof FileRefused ? t(`own.${error.code}`) : problemText(error), "bad");
@@ -57,19 +57,11 @@ export function offerOwnAvatar({ wear, undress }) {
     event.preventDefault();
     void take(event.dataTransfer.files[0]);
   }, { signal });
-  const stopLanguage = onLanguage(() => { if (meta) showLicence(meta); });
+  const stopLanguage = onLanguage(() => { if (meta) showLines(byId("licence"), licenceLines(meta)); });
   return () => {
     off.abort();
     stopLanguage();
     curtain.hidden = true;
     dialog.close();
   };
-}
-
-/** @param {unknown} meta */
-function showLicence(meta) {
-  byId("licence").replaceChildren(...licenceLines(meta).flatMap(({ field, value, stated }) => [
-    h("dt", {}, t(`licence.${field}`)),
-    h("dd", { class: stated ? "" : "unsaid" }, value.startsWith("licence.") && has(value) ? t(value) : value),
-  ]));
 }

@@ -13,7 +13,7 @@ export function problemText(error) {
 
 /** @param {{name: string, detail: string}} reason why a room is closed to this page @returns {string} */
 export function refusalText(reason) {
-  if (has(`refused.${reason.name}`)) return t(`refused.${reason.name}`);
+  if (has(`refused.${reason.name}`)) return t(`refused.${reason.name}`, { detail: reason.detail });
   if (has(`problem.${reason.name}`)) return t(`problem.${reason.name}`, { detail: reason.detail });
   return t("refused.other", { code: reason.name, detail: reason.detail });
 }

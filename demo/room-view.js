@@ -15,7 +15,7 @@ import { showPeople } from "./people.js";
 import { problemText, refusalText } from "./problems.js";
 import { OBSTACLES, ROOM_RADIUS } from "./scenery.js";
 import { toast } from "./toasts.js";
-import { loadPreset } from "./vrm-files.js";
+import { VoicePanel } from "./voice-panel.js";
 import { Walker } from "./walker.js";
 
 const MOODS = ["happy", "relaxed", "surprised", "sad", "angry"];
@@ -24,7 +24,8 @@ const PLACE = "vchat.place.";
 const FINAL = ["banned", "kicked", "room-ended", "no-such-room", "room-not-found", "invite-required"];
 
 /**
- * @typedef {{roomId: string, invite?: string, api: import("vchat-client").VChatApi, stage: import("./stage.js").Stage | null, look: string, onLeft: () => void}} Options
+ * @typedef {{roomId: string, invite?: string, api: import("vchat-client").VChatApi, stage: import("./stage.js").Stage | null,
+ *   account: import("./account.js").Account, wardrobe: import("./wardrobe.js").Wardrobe, onLeft: () => void}} Options
  */
 
 export class RoomView {
@@ -37,6 +38,8 @@ export class RoomView {
   #chat;
   #motion = new Motion();
   #walker = new Walker(ROOM_RADIUS, OBSTACLES);
+  /** @type {VoicePanel | null} */
+  #voice = null;
   /** @type {Controls | null} */
   #controls = null;
   #off = new AbortController();
@@ -54,14 +57,15 @@ export class RoomView {
     const getTicket = ({ avoid }) => api.ticket(roomId, { invite, avoid: avoid.length > 0 ? avoid : elsewhere });
     this.room = new RoomClient({ roomId, getTicket, storage: sessionStorage, WebSocket: this.#meter.socketClass });
     if (stage) {
-      this.#crowd = new Crowd(this.room, stage, (error) => toast(t("problem.avatar", { detail: String(/** @type {any} */ (error)?.message ?? error) }), "bad"));
+      this.#crowd = new Crowd(this.room, stage, options.wardrobe, (error) => toast(t("problem.avatar", { detail: String(/** @type {any} */ (error)?.message ?? error) }), "bad"));
       this.#appear(stage);
       this.#controls = new Controls(byId("stage"), byId("joystick"), stage);
       this.#stops.push(stage.onFrame((dt, now) => this.#frame(stage, dt, now)), offerOwnAvatar({
         wear: (vrm) => { void this.#crowd?.own?.avatar.wear(Promise.resolve(vrm)); },
-        undress: () => { void this.#crowd?.own?.avatar.wear(loadPreset(options.look)); },
+        undress: () => { void this.#crowd?.own?.avatar.wear(options.wardrobe.body(options.account.avatar, options.account.look, { own: true })); },
       }));
     }
+    if (options.account.voice) this.#voice = new VoicePanel({ room: this.room, api, roomId });
     this.#chat = new Chat(this.room, (count) => this.#showUnread(count));
     this.#listen();
     this.#buttons();
@@ -76,6 +80,8 @@ export class RoomView {
   /** @returns {Record<string, [number, number, number]>} */
   positions() { return this.#crowd?.positions() ?? {}; }
 
+  bodies() { return this.#crowd?.bodies() ?? {}; }
+
   /** Leave the room for good. */
   async leave() {
     sessionStorage.removeItem(PLACE + this.#options.roomId);
@@ -88,6 +94,7 @@ export class RoomView {
     this.#off.abort();
     for (const stop of this.#stops) stop();
     this.#stops = [];
+    this.#voice?.close();
     this.#controls?.close();
     this.#chat.close();
     this.#crowd?.close();
@@ -119,7 +126,7 @@ export class RoomView {
     const { room } = this;
     const sync = () => {
       this.#showPeople();
-      this.#crowd?.sync(this.#options.look);
+      this.#crowd?.sync(this.#options.account);
     };
     room.on("state", ({ state, reason }) => {
       this.#showState();
@@ -230,7 +237,8 @@ export class RoomView {
   }
 
   #showPeople() {
-    showPeople(this.room.members.values(), this.room.user?.id, (act) => void this.#moderate(act));
+    showPeople(this.room.members.values(), this.room.user?.id, (act) => void this.#moderate(act), this.#options.account.atHub);
+    this.#voice?.show();
   }
 
   /** @param {{action: string, role?: string, userId: string}} act */
@@ -248,6 +256,7 @@ export class RoomView {
     place.dataset.state = state;
     const text = t(`state.${state}`);
     if (place.textContent !== text) place.textContent = text;
+    this.#voice?.show();
     if (state !== "joined" && state !== "migrating") byId("latency").textContent = "";
   }
 
@@ -278,7 +287,7 @@ export class RoomView {
     const interest = this.#crowd?.nearest(walker.x, walker.z) ?? { yaw: stage.view.yaw, pitch: stage.view.pitch * 0.5 - 0.1 };
     const pose = this.#motion.update(dt, walker, interest);
     this.room.setPose(pose);
-    this.#crowd?.frame(dt, pose);
+    this.#crowd?.frame(dt, pose, (userId) => this.#voice?.level(userId) ?? 0);
     stage.view.aim.set(walker.x, 1.05, walker.z);
     stage.view.shift = innerWidth > 860 ? -340 : 0;
     if (now > this.#nextPlaceAt) {

@@ -7,12 +7,13 @@ const LOGIN = "vchat.login";
 
 /**
  * The address to go to, which leads back to this page.
- * @param {string} origin @param {Storage} storage @param {string} [login] @returns {string}
+ * @param {string} page without query and hash @param {string} api where the functions answer
+ * @param {Storage} storage @param {string} [login] @returns {string}
  */
-export function wayOut(origin, storage, login = crypto.randomUUID()) {
+export function wayOut(page, api, storage, login = crypto.randomUUID()) {
   storage.setItem(LOGIN, login);
-  const returnTo = `${origin}/?login=${encodeURIComponent(login)}`;
-  return `${origin}/api/auth/vroid/start?returnTo=${encodeURIComponent(returnTo)}`;
+  const returnTo = `${page}?login=${encodeURIComponent(login)}`;
+  return `${api}/auth/vroid/start?returnTo=${encodeURIComponent(returnTo)}`;
 }
 
 /**

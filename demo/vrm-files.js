@@ -7,6 +7,7 @@ import { VRMLoaderPlugin, VRMUtils } from "@pixiv/three-vrm";
 
 const FOLDER = "/demo/avatars/";
 const MOST_BYTES = 50 * 1024 * 1024;
+const DOWNLOAD_MS = 60_000;
 const GLB_MAGIC = 0x46546c67; // "glTF", little-endian
 
 /** @type {Promise<{id: string, name: string, file: string}[]> | null} */
@@ -47,7 +48,20 @@ export async function loadPreset(id) {
 /** Somebody's own file; it stays in this browser. @param {File} file @returns {Promise<VRM>} */
 export async function loadOwn(file) {
   if (file.size > MOST_BYTES) throw new FileRefused("too-large");
-  const data = await file.arrayBuffer();
+  return checked(await file.arrayBuffer());
+}
+
+/** A model from an address that VRoid Hub gave this person; nothing of it is kept. @param {string} url @returns {Promise<VRM>} */
+export async function loadModel(url) {
+  const answer = await fetchOk(url, { credentials: "omit", referrerPolicy: "no-referrer", cache: "no-store", signal: AbortSignal.timeout(DOWNLOAD_MS) });
+  if (Number(answer.headers.get("content-length")) > MOST_BYTES) throw new FileRefused("too-large");
+  const data = await answer.arrayBuffer();
+  if (data.byteLength > MOST_BYTES) throw new FileRefused("too-large");
+  return checked(data);
+}
+
+/** @param {ArrayBuffer} data */
+async function checked(data) {
   if (data.byteLength < 20 || new DataView(data).getUint32(0, true) !== GLB_MAGIC) throw new FileRefused("not-glb");
   try {
     return await parse(data);
@@ -56,10 +70,10 @@ export async function loadOwn(file) {
   }
 }
 
-/** @param {string} url */
-async function fetchOk(url) {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
+/** @param {string} url @param {RequestInit} [init] */
+async function fetchOk(url, init) {
+  const answer = await fetch(url, init);
+  if (!answer.ok) throw new Error(`${new URL(url, location.origin).pathname} answered ${answer.status}`); // without a query, which may be a secret
   return answer;
 }
 

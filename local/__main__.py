@@ -100,7 +100,8 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
     )
     # The page may be opened as localhost or as 127.0.0.1, and connects to the relay's one name.
     page_relays = (relay_url, f"ws://127.0.0.1:{port}")
-    app = Starlette(routes=[Mount("/api", api), *relay.routes, *pages.routes(page_relays)])
+    allowed = pages.elsewhere(page_relays, settings.providers)
+    app = Starlette(routes=[Mount("/api", api), *relay.routes, *pages.routes(allowed)])
     return app, relay, store
 
 

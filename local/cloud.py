@@ -18,11 +18,13 @@ from types import FrameType
 from typing import NoReturn
 
 from adapters.keys_file import open_ring
+from local import pages
 from local.front import front
 from local.servers import KINDS, Missing, Server
 from relay.serve import bind
 from vchat.config import ConfigError, Reader
 from vchat.keys import dump_ring
+from vchat.provider_settings import ProviderSettings, read_provider_settings
 
 _ROOT = Path(__file__).parent.parent
 _HOST = "127.0.0.1"
@@ -40,6 +42,7 @@ class Settings:
     port: int
     relay_ports: tuple[int, ...]
     data: Path
+    providers: ProviderSettings
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -51,8 +54,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if port in ports:
         read.wrong("RELAY_PORTS", "has the page's own PORT in it")
     data = Path(read.text("VCHAT_DATA", ".vchat")).absolute()
+    providers = read_provider_settings(environ, read)
     read.check()
-    return Settings(port, ports, data)
+    return Settings(port, ports, data, providers)
 
 
 def _ports(text: str) -> tuple[int, ...]:
@@ -163,12 +167,13 @@ def _run(settings: Settings) -> None:
     outside = _outside()
     listener = _listener(settings)
     functions, relays = _ours(settings, outside)
+    allowed = pages.elsewhere(_relay_urls(settings), settings.providers)
     print("Starting Redis, the emulators, the functions and the relays …", flush=True)
     with (
         _running(*outside.values()),
         _running(functions),
         _running(*relays.values()),
-        front(listener, _relay_urls(settings), f"http://{functions.address}"),
+        front(listener, allowed, f"http://{functions.address}"),
     ):
         print(f"V-Chat is at http://localhost:{settings.port} (Ctrl-C ends it)")
         for name, relay in relays.items():

@@ -17,6 +17,7 @@ from functions.problems import problem_response
 from local import pages
 from vchat.errors import Refused, Why
 from vchat.ids import new_id
+from vchat.page_policy import Beyond
 
 _PREFIX = b"/api"
 _DEADLINE_S = 30.0
@@ -25,11 +26,12 @@ _BETWEEN_HOPS = {"connection", "keep-alive", "te", "trailer", "transfer-encoding
 
 
 @contextmanager
-def front(listener: socket.socket, relay_urls: tuple[str, ...], api: str) -> Iterator[None]:
-    """Serve in a thread of its own, for signals are the main thread's; `api` is a base URL."""
+def front(listener: socket.socket, allowed: Beyond, api: str) -> Iterator[None]:
+    """Serve in a thread of its own, for signals are the main thread's; `api` is a base URL, and
+    the page may go to what is `allowed`."""
     proxy = _Proxy(api)
     app = Starlette(
-        routes=[Mount(_PREFIX.decode(), proxy), *pages.routes(relay_urls)],
+        routes=[Mount(_PREFIX.decode(), proxy), *pages.routes(allowed)],
         lifespan=proxy.lifespan,
     )
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))

@@ -1,8 +1,5 @@
 """The demo's files, served with the headers that keep a page to its own origin."""
 
-import base64
-import hashlib
-import re
 from pathlib import Path
 
 from starlette.middleware import Middleware
@@ -12,6 +9,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vchat.page_policy import Beyond, beyond, page_policy
+from vchat.provider_settings import ProviderSettings
+
 _ROOT = Path(__file__).parent.parent
 _MODULES = _ROOT / "demo" / "node_modules"
 _FOLDERS = {
@@ -19,42 +19,34 @@ _FOLDERS = {
     "/client": _ROOT / "client",
     "/vendor/three": _MODULES / "three",
     "/vendor/three-vrm": _MODULES / "@pixiv" / "three-vrm",
+    "/vendor/livekit-client": _MODULES / "livekit-client" / "dist",
 }
-_IMPORT_MAP = re.compile(rb'<script type="importmap"[^>]*>(.*?)</script>', re.DOTALL)
 
 
-def routes(relay_urls: tuple[str, ...]) -> list[BaseRoute]:
-    """`/` and the folders the page loads from; it may connect to itself and to the relays."""
+def elsewhere(relay_urls: tuple[str, ...], providers: ProviderSettings) -> Beyond:
+    """Where the page has to go for what these settings turn on."""
+    return beyond(
+        relay_urls,
+        voice=providers.livekit.url if providers.livekit else None,
+        hub=providers.vroid is not None,
+        hub_url=providers.vroid.hub if providers.vroid else None,
+    )
+
+
+def routes(allowed: Beyond) -> list[BaseRoute]:
+    """`/` and the folders the page loads from; it may also go to what is `allowed`."""
     page = _ROOT / "demo" / "index.html"
 
     async def index(request: Request) -> Response:
-        return FileResponse(page, headers={"Content-Security-Policy": policy(page, relay_urls)})
+        # A page served by us can forbid to be framed; in a <meta> that has no effect.
+        policy = f"{page_policy(page.read_text(), allowed)}; frame-ancestors 'none'"
+        return FileResponse(page, headers={"Content-Security-Policy": policy})
 
     folders: list[BaseRoute] = [
         Mount(path, StaticFiles(directory=folder), middleware=[Middleware(_Safe)])
         for path, folder in _FOLDERS.items()
     ]
     return [Route("/", index), *folders]
-
-
-def policy(page: Path, relay_urls: tuple[str, ...]) -> str:
-    """A Content-Security-Policy: nothing inline but the import map, nothing from elsewhere."""
-    found = _IMPORT_MAP.search(page.read_bytes())
-    digest = hashlib.sha256(found[1] if found else b"").digest()
-    import_map = base64.b64encode(digest).decode()
-    return "; ".join(
-        (
-            "default-src 'self'",
-            f"script-src 'self' 'sha256-{import_map}'",
-            f"connect-src 'self' blob: data: {' '.join(relay_urls)}",
-            "img-src 'self' blob: data:",
-            "style-src 'self'",
-            "object-src 'none'",
-            "base-uri 'none'",
-            "form-action 'self'",
-            "frame-ancestors 'none'",
-        )
-    )
 
 
 class _Safe:

@@ -8,9 +8,10 @@ import pytest
 from playwright.async_api import Page
 
 from tests.components import free_port
-from tests.fakes.vroid_hub import CLIENT_ID, CLIENT_SECRET, FakeHub
+from tests.fakes.vroid_hub import CLIENT_ID, CLIENT_SECRET, SOMEBODY_ELSE, FakeHub
 from tests.http_api import serving
-from tests.processes import local
+from tests.processes import ROOT, local
+from tests.test_browsers import Visitor
 from tests.test_browsers import _chromium as _chromium
 from tests.test_browsers import _visitor as _visitor
 from vchat.vault import new_vault_key
@@ -20,6 +21,7 @@ from vchat.vault import new_vault_key
 async def _hub() -> AsyncIterator[tuple[FakeHub, str]]:
     hub = FakeHub()
     async with serving(hub.app()) as base:
+        hub.files = (base, ROOT / "demo" / "avatars" / "luna.vrm")
         yield hub, base
 
 
@@ -84,3 +86,76 @@ async def test_a_strangers_link_signs_nobody_in(url, hub, visitor):
     await one.page.goto(f"{url}/?login=x#code=vc_{'x' * 21}.{'y' * 43}")
     await one.page.get_by_text("Signing in at VRoid Hub did not work").wait_for()
     await signed_in(one.page, None)
+
+
+async def came_in_by_the_hub(one: Visitor, url: str) -> None:
+    await one.page.goto(url)
+    await one.page.get_by_test_id("sign-in").click()
+    await signed_in(one.page, "テスト太郎")
+
+
+async def wears(one: Visitor, title: str) -> None:
+    await one.page.get_by_test_id("hub-worn").filter(has_text=f"You wear {title}").wait_for()
+
+
+async def is_seen_in(user_id: str, body: str, by: Visitor) -> None:
+    shown = "([id, body]) => vchat.bodies()[id] === body"
+    await by.page.wait_for_function(shown, arg=[user_id, body])
+
+
+async def test_a_model_of_the_hub_is_chosen_worn_and_seen_with_its_author(url, hub, visitor):
+    fake, _ = hub
+    fake.models["100"]["name"] = "Kite"
+    aya, ben, guest = await visitor(), await visitor(), await visitor()
+    await came_in_by_the_hub(aya, url)
+    page = aya.page
+    await page.get_by_test_id("hub-open").click()
+    models = page.get_by_test_id("hub-model")
+    await models.nth(4).wait_for()
+    assert await models.count() == 5  # one's own
+
+    await page.get_by_test_id("hub-hearts").click()
+    await models.filter(has_text="not for others to use").wait_for()
+    assert await models.filter(has_text="not for others to use").is_disabled()
+    fake.trouble = "503"
+    await page.get_by_test_id("hub-picks").click()
+    await page.get_by_test_id("hub-note").filter(has_text="does not answer").wait_for()
+    fake.trouble = "429"
+    await page.get_by_test_id("hub-more").click()
+    await page.get_by_test_id("hub-note").filter(has_text="pause of a few minutes").wait_for()
+    fake.trouble = ""
+    await page.get_by_test_id("hub-more").click()
+    await models.filter(has_text="Kite").click()
+    conditions = await page.locator("#hub-conditions").inner_text()
+    assert re.search(r"Violent scenes\s+not allowed", conditions)
+    assert re.search(r"Credit\s+must be given", conditions)
+    assert re.search(r"Political or religious use\s+not allowed", conditions)
+    await page.get_by_test_id("hub-wear").click()
+    await wears(aya, "Kite")
+    await page.reload()
+    await wears(aya, "Kite")  # and is still signed in
+    await page.get_by_test_id("create-room").click()
+    await aya.joined()
+    aya_id = await page.evaluate("vchat.room.user.id")
+    await is_seen_in(aya_id, "Luna", aya)
+
+    # Another person of the Hub loads it with a licence of their own, straight from where it lies.
+    fake.user = SOMEBODY_ELSE
+    await came_in_by_the_hub(ben, url)
+    fake.fetched.clear()
+    await ben.page.goto(aya.page.url)
+    await ben.joined()
+    await ben.sees(2)
+    people = ben.page.get_by_test_id("people-list")
+    await people.get_by_text("Kite by Someone Else").wait_for(state="attached")
+    await people.get_by_text("credit required").wait_for(state="attached")
+    await is_seen_in(aya_id, "Luna", ben)
+    assert fake.fetched == ["100"]
+
+    # A guest sees a stand-in, and why.
+    await guest.come(aya.page.url, "Gus")
+    await guest.sees(3)
+    await is_seen_in(aya_id, "Hana", guest)
+    note = guest.page.get_by_test_id("people-list").get_by_text("sign in with VRoid Hub to see")
+    await note.wait_for(state="attached")
+    assert fake.fetched == ["100"]

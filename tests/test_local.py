@@ -69,7 +69,9 @@ async def test_the_page_comes_with_a_policy_that_keeps_it_to_its_own_origin(serv
     assert page.status_code == 200
     policy = page.headers["content-security-policy"]
     assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
+    assert "amazonaws" not in policy  # nobody signs in at VRoid Hub here
     assert module.headers["content-type"].startswith("text/javascript")
     assert module.headers["x-content-type-options"] == "nosniff"
     assert source.status_code == 404

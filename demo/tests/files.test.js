@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readAddress, writeAddress } from "../address.js";
-import { licenceLines } from "../licence.js";
+import { conditionLines, licenceLines } from "../licence.js";
+import { STRINGS } from "../i18n.js";
 
 /** @param {any} meta */
 const lines = (meta) => Object.fromEntries(licenceLines(meta).map(({ field, value }) => [field, value]));
@@ -29,6 +30,15 @@ test("a VRM 0 model's conditions are read in its own words", () => {
     commercialUssageName: "Disallow", licenseName: "CC_BY" });
   assert.deepEqual([said.name, said.authors, said.avatarUse, said.violent, said.sexual, said.commercial, said.credit, said.modification],
     ["Ann", "B", "licence.OnlyAuthor", "licence.notAllowed", "licence.allowed", "licence.notAllowed", "licence.notStated", "CC_BY"]);
+});
+
+test("VRoid Hub's conditions are shown one by one, and what is not stated is never allowed", () => {
+  for (const { value, stated } of conditionLines({})) assert.deepEqual([value, stated], ["licence.notStated", false]);
+  const lines = conditionLines({ avatarUse: "allowed", violent: "forbidden", sexual: "not-stated", credit: "required", political: "yes" });
+  const said = Object.fromEntries(lines.map(({ field, value }) => [field, value]));
+  assert.deepEqual([said.avatarUse, said.violent, said.sexual, said.credit, said.political],
+    ["licence.allowed", "licence.notAllowed", "licence.notStated", "licence.required", "licence.notStated"]);
+  for (const { field, value } of lines) for (const key of [`licence.${field}`, value]) assert.ok(key in STRINGS.en, key);
 });
 
 test("an address is read as it was written, and a broken one is the lobby", () => {

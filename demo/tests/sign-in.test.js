@@ -13,14 +13,14 @@ function storage() {
 }
 
 test("the way out leads back to this page", () => {
-  const url = new URL(wayOut("https://page.test", storage(), "7 8"));
-  assert.equal(url.pathname, "/api/auth/vroid/start");
-  assert.equal(url.searchParams.get("returnTo"), "https://page.test/?login=7%208");
+  const url = new URL(wayOut("https://page.test/chat/index.html", "https://api.test/v1", storage(), "7 8"));
+  assert.equal(url.origin + url.pathname, "https://api.test/v1/auth/vroid/start");
+  assert.equal(url.searchParams.get("returnTo"), "https://page.test/chat/index.html?login=7%208");
 });
 
 test("a code is taken once, by the window that set out", () => {
   const mine = storage();
-  wayOut("https://page.test", mine, "7");
+  wayOut("https://page.test/", "https://page.test/api", mine, "7");
   const back = { search: "?login=7", hash: "#code=vc_x.y" };
   assert.deepEqual(wayBack(back, mine), { code: "vc_x.y" });
   assert.deepEqual(wayBack(back, mine), { error: "unauthenticated" });
@@ -29,13 +29,13 @@ test("a code is taken once, by the window that set out", () => {
 test("a code from a stranger's link is not taken", () => {
   const mine = storage();
   assert.deepEqual(wayBack({ search: "?login=7", hash: "#code=x" }, mine), { error: "unauthenticated" });
-  wayOut("https://page.test", mine, "7");
+  wayOut("https://page.test/", "https://page.test/api", mine, "7");
   assert.deepEqual(wayBack({ search: "?login=8", hash: "#code=x" }, mine), { error: "unauthenticated" });
 });
 
 test("a refusal is told, and other addresses are none of its business", () => {
   const mine = storage();
-  wayOut("https://page.test", mine, "7");
+  wayOut("https://page.test/", "https://page.test/api", mine, "7");
   assert.equal(wayBack({ search: "", hash: "#/rooms/r1" }, mine), null);
   assert.equal(wayBack({ search: "", hash: "" }, mine), null);
   assert.deepEqual(wayBack({ search: "?login=7", hash: "#error=unavailable" }, mine), { error: "unavailable" });

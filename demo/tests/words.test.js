@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { EMOTES } from "../emotes.js";
 import { preferred, STRINGS } from "../i18n.js";
+import { problemText, refusalText } from "../problems.js";
 
 const folder = new URL("../", import.meta.url);
 const sources = readdirSync(folder).filter((name) => /\.(js|html)$/.test(name));
@@ -46,4 +47,11 @@ test("the language is the one chosen before, else the browser's first that we ha
   assert.equal(preferred(kept("ja"), ["en-US"]), "ja");
   assert.equal(preferred(kept(null), ["fr", "ja-JP", "en"]), "ja");
   assert.equal(preferred(kept("klingon"), ["fr"]), "en");
+});
+
+test("a room that does not take one's avatar names the use that its author did not allow", () => {
+  const detail = "Its author does not allow this use: violent.";
+  for (const text of [refusalText({ name: "avatar-not-allowed", detail }), problemText({ code: "avatar-not-allowed", detail })]) {
+    assert.match(text, /not allowed in this room.*violent.*Choose another look/);
+  }
 });

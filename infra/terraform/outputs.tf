@@ -45,3 +45,8 @@ output "voice_url" {
   description = "The LiveKit server, which the demo page may connect to, if there is one."
   value       = try(var.integrations.livekit.url, null)
 }
+
+output "vroid_hub" {
+  description = "Whether people may wear VRoid Hub's models, so that the demo page may load them from where the Hub keeps them."
+  value       = var.integrations.vroid != null
+}

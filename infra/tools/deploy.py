@@ -18,6 +18,7 @@ from typing import Any
 
 from infra.tools import bundle, page, plan_check, preflight, secret_values
 from infra.tools.commands import Stopped, ask, code_of, run
+from vchat.page_policy import beyond
 
 INFRA = bundle.ROOT / "infra"
 BUILD = bundle.ROOT / "build"
@@ -229,8 +230,9 @@ def _outputs(variables: dict[str, str]) -> dict[str, Any]:
 
 
 def _upload(made: dict[str, Any]) -> None:
-    sockets = [*made["relay_urls"], *filter(None, [made.get("voice_url")])]
-    folder = page.stage(BUILD / "page", made["api_url"], sockets)
+    urls = [made["api_url"], *made["relay_urls"]]
+    allowed = beyond(urls, voice=made.get("voice_url"), hub=bool(made.get("vroid_hub")))
+    folder = page.stage(BUILD / "page", made["api_url"], allowed)
     sync = ("storage", "rsync", "--recursive", "--delete-unmatched-destination-objects")
     cache = "--cache-control=no-cache"
     run("gcloud", *sync, cache, str(folder), f"gs://{made['demo_bucket']}")

@@ -3,18 +3,15 @@
 Where the API is not under the page's own origin, the page says so in `<meta name="vchat-api">`.
 """
 
-import base64
-import hashlib
 import html
 import json
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from infra.tools.bundle import ROOT
 from infra.tools.commands import Stopped
+from vchat.page_policy import Beyond, page_policy
 
 _MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 _IMPORT = re.compile(r"""\b(?:from|import)\s*\(?\s*["']([^"']+)["']""")
@@ -23,6 +20,7 @@ _AT_HOME = {
     "/client/": ROOT / "client",
     "/vendor/three/": ROOT / "demo" / "node_modules" / "three",
     "/vendor/three-vrm/": ROOT / "demo" / "node_modules" / "@pixiv" / "three-vrm",
+    "/vendor/livekit-client/": ROOT / "demo" / "node_modules" / "livekit-client" / "dist",
 }
 """Where the page's addresses lie in the repository, as the local server has them."""
 _SHIPPED = {".js", ".css", ".svg", ".png", ".vrm", ".json"}
@@ -30,12 +28,12 @@ _PRIVATE = {"node_modules", "tests", "tailor"}
 _CONFIGURATION = {"package.json", "package-lock.json", "tsconfig.json"}
 
 
-def stage(folder: Path, api_url: str, sockets: Sequence[str]) -> Path:
-    """Fill a folder with the page, told its api and the sockets it may open. Raises Stopped."""
+def stage(folder: Path, api_url: str, allowed: Beyond) -> Path:
+    """Fill a folder with the page, told its api and where it may go. Raises Stopped."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     text = (ROOT / "demo" / "index.html").read_text()
-    (folder / "index.html").write_text(configured(text, api_url, sockets))
+    (folder / "index.html").write_text(configured(text, api_url, allowed))
     addresses = _own_files()
     if not any(
         "vchat-api" in source_of(name).read_text() for name in addresses if name.endswith(".js")
@@ -51,24 +49,9 @@ def stage(folder: Path, api_url: str, sockets: Sequence[str]) -> Path:
     return folder
 
 
-def configured(text: str, api_url: str, sockets: Sequence[str]) -> str:
-    """index.html with the api's address, and a policy that lets it connect nowhere else."""
-    found = _MAP.search(text)
-    digest = hashlib.sha256((found[1] if found else "").encode()).digest()
-    api = urlsplit(api_url)
-    policy = "; ".join(
-        (
-            "default-src 'self'",
-            f"script-src 'self' 'sha256-{base64.b64encode(digest).decode()}'",
-            f"connect-src 'self' blob: data: {api.scheme}://{api.netloc} "
-            + " ".join(sorted({f"wss://{urlsplit(url).netloc}" for url in sockets})),
-            "img-src 'self' blob: data:",
-            "style-src 'self'",
-            "object-src 'none'",
-            "base-uri 'none'",
-            "form-action 'self'",
-        )
-    )
+def configured(text: str, api_url: str, allowed: Beyond) -> str:
+    """index.html with the api's address, and a policy that lets it go nowhere else."""
+    policy = page_policy(text, allowed)
     metas = (
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n    '
         f'<meta name="vchat-api" content="{html.escape(api_url)}">\n    '

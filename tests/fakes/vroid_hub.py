@@ -8,6 +8,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -18,7 +19,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "vroid_hub.json").read_text())
@@ -44,6 +45,9 @@ class FakeHub:
     user: str = ME
     deny: bool = False
     trouble: str = ""
+    files: tuple[str, Path] | None = None
+    """Where this server is reached, and the model that it hands out for all; without them a
+    download leads to an address that nobody serves."""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     access: dict[str, float] = field(default_factory=dict)
     refresh: dict[str, bool] = field(default_factory=dict)
@@ -52,6 +56,8 @@ class FakeHub:
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     hearts: list[str] = field(default_factory=list)
     calls: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    presigned: set[str] = field(default_factory=set)
+    fetched: list[str] = field(default_factory=list)
     issued: int = 0
     hung: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -67,7 +73,7 @@ class FakeHub:
 
     def secrets(self) -> list[str]:
         """Everything that may never be in a log or an answer."""
-        return [CLIENT_SECRET, *self.codes, *self.access, *self.refresh]
+        return [CLIENT_SECRET, *self.codes, *self.access, *self.refresh, *self.presigned]
 
     def app(self) -> Starlette:
         api = self._api
@@ -83,6 +89,7 @@ class FakeHub:
                 Route("/api/character_models/{id}", api(self._detail)),
                 Route("/api/download_licenses", api(self._license), methods=["POST"]),
                 Route("/api/download_licenses/{id}/download", api(self._download)),
+                Route("/files/{id}", self._file),
             ]
         )
 
@@ -269,7 +276,23 @@ class FakeHub:
     def _download(self, request: Request) -> Response:
         if request.path_params["id"] not in self.licenses:
             return self._error(404)
-        return Response(status_code=302, headers={"Location": PRESIGNED})
+        if self.files is None:
+            return Response(status_code=302, headers={"Location": PRESIGNED})
+        signature = secrets.token_hex(16)
+        self.presigned.add(signature)
+        model_id = self.licenses[request.path_params["id"]]
+        location = f"{self.files[0]}/files/{model_id}?X-Amz-Signature={signature}"
+        return Response(status_code=302, headers={"Location": location})
+
+    async def _file(self, request: Request) -> Response:
+        """Storage elsewhere, which knows no sessions: whoever holds an address may read, soon."""
+        assert self.files is not None
+        if request.query_params.get("X-Amz-Signature") not in self.presigned:
+            return Response("<Error><Code>AccessDenied</Code></Error>", 403)
+        if "authorization" in request.headers or "cookie" in request.headers:
+            return Response("<Error><Code>InvalidArgument</Code></Error>", 400)
+        self.fetched.append(request.path_params["id"])
+        return FileResponse(self.files[1], headers={"Access-Control-Allow-Origin": "*"})
 
     @staticmethod
     def _author(row: dict[str, Any]) -> str:
