@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from functions.problems import problem_response
 from local import pages
+from relay.serve import config
 from vchat.errors import Refused, Why
 from vchat.ids import new_id
 from vchat.page_policy import Beyond
@@ -34,7 +35,7 @@ def front(listener: socket.socket, allowed: Beyond, api: str) -> Iterator[None]:
         routes=[Mount(_PREFIX.decode(), proxy), *pages.routes(allowed)],
         lifespan=proxy.lifespan,
     )
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server = uvicorn.Server(config(app, lifespan="on"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     try:
         thread.start()

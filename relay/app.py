@@ -12,9 +12,10 @@ from starlette.websockets import WebSocket
 
 from relay.door import Door
 from relay.hub import Hub
-from relay.line import line_over
+from relay.line import Line, line_over
 from relay.lobby import Lobby
 from relay.session import Session
+from relay.streams import Streams
 from vchat.bus import Bus
 from vchat.errors import Why
 from vchat.idleness import USUAL, Idleness
@@ -62,6 +63,13 @@ class Relay:
             Route("/rooms/{room_id}", self._no_upgrade),
             Route("/healthz", self._health),
         ]
+        self.streams = Streams(
+            self._session,
+            instance=services.instance,
+            origins=services.origins,
+            tasks=self.hub.tasks,
+        )
+        self.routes += self.streams.routes
         if services.queue is not None:
             self._lobby = Lobby(
                 services.queue,
@@ -86,8 +94,12 @@ class Relay:
         line = line_over(socket)
         # Accept first: a refusal before that reaches a page as a bare 1006, without a reason.
         await socket.accept(SUBPROTOCOL)
-        session = Session(
-            socket.path_params["room_id"],
+        session = self._session(socket.path_params["room_id"], line)
+        await session.run(self._refusal(socket))
+
+    def _session(self, room_id: str, line: Line) -> Session:
+        return Session(
+            room_id,
             line,
             hub=self.hub,
             door=self._door,
@@ -95,7 +107,6 @@ class Relay:
             relay=self._services.name,
             idleness=self._services.idleness,
         )
-        await session.run(self._refusal(socket))
 
     async def _lobby_socket(self, socket: WebSocket) -> None:
         if SUBPROTOCOL not in socket.scope["subprotocols"]:

@@ -19,6 +19,7 @@ from websockets.speedups import apply_mask
 
 from relay.line import LINE_EXTENSION, Ear, Frame
 from vchat import limits
+from vchat.rates import Bucket
 
 log = logging.getLogger("vchat.relay")
 
@@ -28,7 +29,7 @@ UVICORN = "0.54.0"
 _CLOSE_S = 2.0
 _BEHIND_BYTES = 32 * 1024
 """A browser with more than this unread is behind: poses skip it until it has read most of it."""
-_TEXT, _BINARY = 0x81, 0x82
+_TEXT, _BINARY, _CLOSE = 0x81, 0x82, 0x88
 _FIN, _MASKED, _CONTROL = 0x80, 0x80, 0x08
 _LONG = 126
 
@@ -46,6 +47,9 @@ class FastProtocol(WebSocketsSansIOProtocol):
     _over = False
     _rest = b""
     _fragmented = False
+    _pieces = 0
+    _flooded = False
+    _pings: Bucket
     _deadline: asyncio.TimerHandle | None = None
 
     async def run_asgi(self) -> None:
@@ -67,6 +71,7 @@ class FastProtocol(WebSocketsSansIOProtocol):
         waiting, self.queue = self.queue, _Mouth(self)  # type: ignore[assignment]
         del self.request, self.response  # some kilobytes that nobody asks for any more
         self._ear = ear
+        self._pings = Bucket(limits.PINGS, self.loop.time())
         while not waiting.empty():
             self.queue.put_nowait(waiting.get_nowait())
         if self._rest:
@@ -99,6 +104,8 @@ class FastProtocol(WebSocketsSansIOProtocol):
             self.fail()
 
     def _parse(self, ear: Ear, data: bytes) -> None:
+        if self._flooded:
+            return
         if self._rest:
             data, self._rest = self._rest + data, b""
         at, have = 0, len(data)
@@ -122,8 +129,10 @@ class FastProtocol(WebSocketsSansIOProtocol):
             if end > have:
                 break
             if self._fragmented or (first != _BINARY and first != _TEXT):
-                if not first & _CONTROL:
-                    self._fragmented = not first & _FIN
+                if self._floods(first):
+                    self._flooded, self._rest = True, b""
+                    ear.on_flood()
+                    return
                 super().data_received(data[at:end])
             else:
                 payload = apply_mask(data[at + head : end], data[at + head - 4 : at + head])
@@ -135,6 +144,14 @@ class FastProtocol(WebSocketsSansIOProtocol):
                     self._refuse_text()
             at = end
         self._rest = data[at:]
+
+    def _floods(self, first: int) -> bool:
+        """Count what costs its sender nearly nothing: pings, and pieces that may be empty."""
+        if first & _CONTROL:
+            return first != _CLOSE and self._pings.take(self.loop.time()) > 0
+        self._fragmented = not first & _FIN
+        self._pieces = self._pieces + 1 if self._fragmented else 0
+        return self._pieces >= limits.FRAGMENTS
 
     def _unheard(self, data: bytes) -> None:
         """What comes while nobody listens: before the line starts, or after it ended."""
@@ -256,6 +273,7 @@ class FastLine:
     """A line that writes whole frames to the transport. `ready` until the browser is behind."""
 
     __slots__ = ("_ear", "_protocol", "_transport", "open", "ready")
+    tick_hz = limits.TICK_HZ
 
     def __init__(self, protocol: FastProtocol) -> None:
         self._protocol = protocol

@@ -69,14 +69,23 @@ class Ear(Protocol):
     def on_slow(self) -> None:
         """The browser left so much unread that an event could not be queued."""
 
+    def on_flood(self) -> None:
+        """The browser sends pings, or pieces of a message, without end; no more is taken in."""
+
 
 class Line(Protocol):
-    """A connection to one browser."""
+    """A connection to one browser. `tick_hz` is how often a second it takes poses, at most."""
+
+    tick_hz: int
 
     def start(self, ear: Ear) -> None: ...
 
     def send(self, frame: Frame) -> None:
         """Send an event: in order, never skipped; too large a backlog calls `on_slow`."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether poses would go out now."""
 
     def offer(self, frame: Frame) -> bool:
         """Send poses unless the browser is behind; False when they were skipped."""
@@ -93,6 +102,8 @@ def line_over(socket: WebSocket) -> Line:
 
 class AsgiLine:
     """A line over Starlette's WebSocket, for any server: a task that reads and one that writes."""
+
+    tick_hz = limits.TICK_HZ
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
@@ -112,8 +123,12 @@ class AsgiLine:
             return
         self._put(frame)
 
+    @property
+    def ready(self) -> bool:
+        return self._backlog <= _POSE_BACKLOG_BYTES
+
     def offer(self, frame: Frame) -> bool:
-        if self._backlog > _POSE_BACKLOG_BYTES:
+        if not self.ready:
             return False
         self._put(frame)
         return True

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from relay.fast_line import UVICORN, FastProtocol, fits
+from relay.strict_http import StrictHttp
 
 log = logging.getLogger("vchat.relay")
 
@@ -54,13 +55,15 @@ class _Server(uvicorn.Server):
 
 def config(app: ASGIApp, *, fast: bool = True, **changes: Any) -> uvicorn.Config:
     """How a relay is served: no compression, no pings but ours, no log of its own. `fast` takes
-    the line made for this uvicorn; without it, or under another uvicorn, the plain one does."""
+    what is made for this uvicorn; without it, or under another uvicorn, its own parts do, which
+    know fewer deadlines."""
     if fast and not fits():
         log.warning("this is not uvicorn %s: relaying goes on, at more cost", UVICORN)
         fast = False
     options: dict[str, Any] = {
         "log_config": None,
         "access_log": False,
+        "http": StrictHttp if fast else "h11",
         "ws": FastProtocol if fast else "websockets-sansio",
         "ws_max_size": MESSAGE_BYTES,
         "ws_ping_interval": None,  # ours are application messages, which a page can see

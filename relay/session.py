@@ -161,6 +161,7 @@ class Session:
                     relay=self._relay,
                     server_time=int(now * 1000),
                     idleness=self._idleness,
+                    tick_hz=self._line.tick_hz,
                 )
             )
         )
@@ -264,6 +265,9 @@ class Session:
 
     def on_slow(self) -> None:
         self.close(Why.SLOW_READER)
+
+    def on_flood(self) -> None:
+        self.close(Why.TOO_FAST)
 
     async def _next(self) -> str | None:
         """The next text frame; None when there will be no more."""

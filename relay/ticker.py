@@ -128,9 +128,11 @@ class Ticker:
         """Deltas that were skipped may have been followed by a keyframe that was skipped too."""
         if not behind:
             return
-        snapshot = self._frame(self.board.snapshot(), snapshot=True)
+        snapshot = None
         for watcher in behind:
-            watcher.lagging = not watcher.line.offer(snapshot)
+            if watcher.line.ready:
+                snapshot = snapshot or self._frame(self.board.snapshot(), snapshot=True)
+                watcher.lagging = not watcher.line.offer(snapshot)
             if watcher.lagging:
                 self._arm()
 

@@ -17,6 +17,7 @@ from adapters.bus_memory import InProcessBus
 from adapters.state_redis import RedisState
 from relay.app import SUBPROTOCOL, Relay, Services
 from relay.serve import bind, config
+from tests.streams import StreamConnection
 from vchat import ticks, tokens
 from vchat.idleness import USUAL, Idleness
 from vchat.ids import new_id, new_room_id
@@ -89,7 +90,7 @@ class Closed(Exception):
 class Browser:
     """One connection, speaking the protocol by hand. Pings are answered and set aside."""
 
-    socket: ClientConnection
+    socket: ClientConnection | StreamConnection
     welcome: dict[str, Any] = field(default_factory=dict)
     bye: dict[str, Any] | None = None
     answering: bool = True
@@ -164,7 +165,7 @@ class Browser:
         await self.socket.close()
 
 
-_opened: list[ClientConnection] = []
+_opened: list[ClientConnection | StreamConnection] = []
 
 
 async def open_socket(url: str, **options: Any) -> Browser:
@@ -173,6 +174,13 @@ async def open_socket(url: str, **options: Any) -> Browser:
     socket = await connect(url, **options)
     _opened.append(socket)
     return Browser(socket)
+
+
+def open_stream(url: str, **options: Any) -> Browser:
+    """The same for a browser without WebSockets: its stream opens with the hello."""
+    stream = StreamConnection(url, **options)
+    _opened.append(stream)
+    return Browser(stream)
 
 
 async def close_sockets() -> None:
@@ -191,14 +199,21 @@ class RunningRelay:
     relay: Relay
     state: RedisState
     server: uvicorn.Server
+    way: str = "socket"
+    """How browsers come: over a `socket`, or over a `stream`."""
 
-    async def open(self, room_id: str, **options: Any) -> Browser:
-        """Open a socket without saying hello."""
-        return await open_socket(f"{self.url}/rooms/{room_id}", **options)
+    async def open(self, room_id: str, *, way: str | None = None, **options: Any) -> Browser:
+        """Connect without saying hello."""
+        url = f"{self.url}/rooms/{room_id}"
+        if (way or self.way) == "stream":
+            return open_stream(url, **options)
+        return await open_socket(url, **options)
 
-    async def join(self, room_id: str, user: str, **claims: Any) -> Browser:
-        """Open a socket, say hello with a fresh ticket, and take the welcome."""
-        browser = await self.open(room_id)
+    async def join(
+        self, room_id: str, user: str, *, way: str | None = None, **claims: Any
+    ) -> Browser:
+        """Connect, say hello with a fresh ticket, and take the welcome."""
+        browser = await self.open(room_id, way=way)
         await browser.send(type="hello", ticket=ticket(room_id, user, **claims))
         browser.welcome = await browser.text()
         return browser
@@ -227,6 +242,7 @@ async def running_relay(
     origins: frozenset[str] = frozenset({ORIGIN}),
     queue: Queue | None = None,
     idleness: Idleness = USUAL,
+    way: str = "socket",
     **server: Any,
 ) -> AsyncIterator[RunningRelay]:
     """A relay on port 0. Relays that share `state` and `bus` share their rooms."""
@@ -251,7 +267,7 @@ async def running_relay(
     relay.hub.start()
     port = listener.getsockname()[1]
     try:
-        yield RunningRelay(f"ws://127.0.0.1:{port}", relay, state, serving)
+        yield RunningRelay(f"ws://127.0.0.1:{port}", relay, state, serving, way)
     finally:
         await relay.hub.dismiss(2)
         await relay.hub.stop()

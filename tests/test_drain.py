@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from fakeredis import FakeAsyncRedis
 
 from adapters.bus_memory import InProcessBus
@@ -10,7 +11,6 @@ from tests.relays import Browser, Closed, RunningRelay, new_room, running_relay
 from vchat import limits, ticks
 
 OWN = bytes([200])
-PEOPLE = 40
 
 
 class Mover:
@@ -44,13 +44,15 @@ class Mover:
         await old.leave()
 
 
-async def test_everyone_moves_and_no_event_is_lost_or_repeated():
+@pytest.mark.parametrize(("way", "many"), [("socket", 40), ("stream", 10)])
+async def test_everyone_moves_and_no_event_is_lost_or_repeated(way, many):
     redis, bus, room = FakeAsyncRedis(), InProcessBus(), new_room(capacity=100)
     state = RedisState(redis)
     await state.show_room(room)
     async with running_relay(state, bus) as old, running_relay(state, bus) as new:
         speaker = await new.join(room.id, "speaker")
-        people = [Mover(await old.join(room.id, f"user{n}"), new) for n in range(PEOPLE)]
+        old.way = new.way = way
+        people = [Mover(await old.join(room.id, f"user{n}"), new) for n in range(many)]
         said = 0
 
         async def speak() -> None:
@@ -77,13 +79,14 @@ async def test_everyone_moves_and_no_event_is_lost_or_repeated():
 
         assert all(one.moved for one in people)
         assert all(one.offsets == list(range(one.offsets[0], last + 1)) for one in people)
-        assert len(await state.members(room.id)) == PEOPLE + 1
+        assert len(await state.members(room.id)) == many + 1
 
 
-async def test_who_does_not_move_is_closed_and_told_to_come_back():
+@pytest.mark.parametrize("way", ["socket", "stream"])
+async def test_who_does_not_move_is_closed_and_told_to_come_back(way):
     state, room = RedisState(FakeAsyncRedis()), new_room()
     await state.show_room(room)
-    async with running_relay(state) as relay:
+    async with running_relay(state, way=way) as relay:
         stubborn = await relay.join(room.id, "aya")
         draining = asyncio.create_task(relay.relay.hub.drain(1.2))
         assert (await stubborn.text())["type"] == "migrate"

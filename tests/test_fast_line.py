@@ -30,7 +30,7 @@ class Ear:
         self.line = line
         self.transport = transport
         self.heard: list[str | bytes] = []
-        self.slow = 0
+        self.slow = self.floods = 0
         self.gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.fails = False
 
@@ -50,6 +50,9 @@ class Ear:
 
     def on_slow(self) -> None:
         self.slow += 1
+
+    def on_flood(self) -> None:
+        self.floods += 1
 
 
 @asynccontextmanager
@@ -223,7 +226,8 @@ async def test_events_are_kept_for_a_slow_browser_up_to_a_bound_and_in_order():
             assert (await browser.recv()).startswith(f"{n:010}")
 
 
-async def test_pings_of_a_browser_that_reads_nothing_do_not_pile_up():
+async def test_pings_of_a_browser_that_reads_nothing_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(limits, "PINGS", limits.Rate(1000, 1))
     async with listening() as (browser, ear):
         fill(ear)
         before = ear.transport.get_write_buffer_size()
@@ -235,6 +239,39 @@ async def test_pings_of_a_browser_that_reads_nothing_do_not_pile_up():
 
         assert ear.transport.get_write_buffer_size() < before + 1000
         browser.transport.abort()  # its unread frames would stand before the goodbye for long
+
+
+async def test_a_flood_of_pings_is_told_once_and_nothing_more_is_taken_in():
+    async with listening() as (browser, ear):
+        for _ in range(limits.PINGS.burst + 50):
+            browser.protocol.send_ping(b"")
+        browser.transport.write(b"".join(browser.protocol.data_to_send()))
+        await until(lambda: ear.floods)
+        await browser.send("after the flood")
+        await ear.line.close(4005, "too-fast")
+        with pytest.raises(ConnectionClosed):
+            await browser.recv()
+        assert (ear.floods, ear.heard) == (1, [])
+
+
+async def test_a_message_in_endless_pieces_is_given_up():
+    async with listening() as (browser, ear):
+
+        async def pieces():
+            for _ in range(limits.FRAGMENTS - 1):
+                yield b""
+
+        await browser.send(pieces())
+        await until(lambda: ear.heard == [b""])
+
+        browser.protocol.send_binary(b"", fin=False)
+        for _ in range(100 * limits.FRAGMENTS):
+            browser.protocol.send_continuation(b"", fin=False)
+        browser.transport.write(b"".join(browser.protocol.data_to_send()))
+        await until(lambda: ear.floods)
+        assert len(ear.line._protocol.frames) <= limits.FRAGMENTS
+        assert ear.heard == [b""]
+        browser.transport.abort()
 
 
 async def test_a_browser_that_never_reads_is_cut_off_when_the_relay_closes(monkeypatch):

@@ -20,6 +20,8 @@ from vchat.policy import Role
 
 OWN = bytes([200])
 """The first byte of a body in an application's own format."""
+SOCKET_ONLY = pytest.mark.parametrize("way", ["socket"], indirect=True)
+"""What a stream says in its own words is in test_streams.py."""
 
 
 @pytest.fixture(name="redis")
@@ -34,9 +36,14 @@ def _state(redis) -> RedisState:
     return RedisState(redis)
 
 
+@pytest.fixture(params=["socket", "stream"], name="way")
+def _way(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture(name="relay")
-async def _relay(state):
-    async with running_relay(state) as relay:
+async def _relay(state, way):
+    async with running_relay(state, way=way) as relay:
         yield relay
 
 
@@ -70,6 +77,7 @@ async def test_a_welcome_tells_everything_a_page_needs(relay: RunningRelay, room
     assert {"session", "resume", "epoch", "expiresIn"} <= welcome.keys()
 
 
+@SOCKET_ONLY
 async def test_without_the_subprotocol_there_is_no_upgrade(relay, room):
     with pytest.raises(InvalidStatus) as refusal:
         await relay.open(room.id, subprotocols=None)
@@ -79,6 +87,7 @@ async def test_without_the_subprotocol_there_is_no_upgrade(relay, room):
     assert answer.status_code == 400
 
 
+@SOCKET_ONLY
 async def test_a_foreign_origin_is_told_so(relay, room):
     page = await relay.open(room.id, origin=ORIGIN)
     await page.send(type="hello", ticket=ticket(room.id, "aya"))
@@ -89,6 +98,7 @@ async def test_a_foreign_origin_is_told_so(relay, room):
     assert (closed.code, closed.bye["code"], closed.bye["reason"]) == (4307, 4307, "bad-origin")
 
 
+@SOCKET_ONLY
 async def test_who_says_nothing_is_sent_away(relay, room, monkeypatch):
     monkeypatch.setattr(limits, "HELLO_S", 0.05)
     silent = await relay.open(room.id)
@@ -299,6 +309,7 @@ async def test_a_frame_that_breaks_the_protocol_ends_only_its_own_connection(
     assert (await ben.text("ack"))["id"] == "m"
 
 
+@SOCKET_ONLY
 async def test_a_frame_beyond_all_limits_is_cut_off(relay, room):
     aya = await relay.join(room.id, "aya")
     await aya.socket.send("x" * 100_000)
@@ -455,13 +466,13 @@ async def test_another_persons_ticket_does_not_refresh(relay, room):
     assert (await aya.text("error"))["code"] == "forbidden"
 
 
-async def test_a_session_that_was_not_refreshed_ends(state, room):
-    async with running_relay(state) as relay:
+async def test_a_session_that_was_not_refreshed_ends(state, room, way):
+    async with running_relay(state, way=way) as relay:
         aya = await relay.join(room.id, "aya")
         limit = limits.SESSION_S
         assert aya.welcome["expiresIn"] == limit
     now = time.time()
-    async with running_relay(state, clock=lambda: now + limit + 1) as later:
+    async with running_relay(state, clock=lambda: now + limit + 1, way=way) as later:
         back = await later.open(room.id)
         await back.send(
             type="hello",
@@ -570,13 +581,13 @@ async def test_a_person_who_left_is_not_shown_to_newcomers(relay, room):
 # Removal
 
 
-async def test_a_removed_person_hears_why_and_the_others_see_it(state, room):
+async def test_a_removed_person_hears_why_and_the_others_see_it(state, room, way):
     from adapters.bus_memory import InProcessBus
     from vchat.bus_messages import encode_events
     from vchat.state import Reason
 
     bus = InProcessBus()
-    async with running_relay(state, bus) as relay:
+    async with running_relay(state, bus, way=way) as relay:
         aya = await relay.join(room.id, "aya")
         functions = bus.instance("functions")
         for reason, code in ((Reason.KICKED, 4301), (Reason.BANNED, 4302)):
@@ -590,13 +601,13 @@ async def test_a_removed_person_hears_why_and_the_others_see_it(state, room):
         assert (await again.closed()).code == 4301
 
 
-async def test_the_end_of_a_room_ends_it_for_everyone(state, room):
+async def test_the_end_of_a_room_ends_it_for_everyone(state, room, way):
     from adapters.bus_memory import InProcessBus
     from vchat import events
     from vchat.bus_messages import encode_events
 
     bus = InProcessBus()
-    async with running_relay(state, bus) as relay:
+    async with running_relay(state, bus, way=way) as relay:
         people = [await relay.join(room.id, name) for name in ("aya", "ben")]
         at, event = await state.end_room(room, events.ended("owner"))
         await bus.instance("functions").publish(room.id, encode_events(at.epoch, [event]))
@@ -605,12 +616,12 @@ async def test_the_end_of_a_room_ends_it_for_everyone(state, room):
             assert (await person.closed()).code == 4303
 
 
-async def test_a_muted_person_is_not_heard(state, room):
+async def test_a_muted_person_is_not_heard(state, room, way):
     from adapters.bus_memory import InProcessBus
     from vchat.bus_messages import encode_events
 
     bus = InProcessBus()
-    async with running_relay(state, bus) as relay:
+    async with running_relay(state, bus, way=way) as relay:
         aya = await relay.join(room.id, "aya")
         at, event = await state.amend(room.id, "aya", {"muted": True})
         await bus.instance("functions").publish(room.id, encode_events(at.epoch, [event]))

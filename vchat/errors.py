@@ -73,7 +73,11 @@ class Why(Enum):
     REPLACED = Refusal("replaced", "You joined this room from somewhere else", None, 4304)
     PROTOCOL_ERROR = Refusal("protocol-error", "The frame breaks the protocol", None, 4305)
     TOO_LARGE = Refusal("too-large", "The frame is too large", None, 4306)
-    BAD_ORIGIN = Refusal("bad-origin", "Pages from this origin are not allowed", None, 4307)
+    BAD_ORIGIN = Refusal("bad-origin", "Pages from this origin are not allowed", 403, 4307)
+
+    # A stream's other half, the requests that carry frames
+    ELSEWHERE = Refusal("elsewhere", "Another instance holds the stream; send it again", 409)
+    STREAM_OVER = Refusal("stream-over", "The stream is over", 410)
 
     IDLE = Refusal("idle", "You were away for too long; come in again", None, 4402)
 

@@ -44,6 +44,12 @@ RELAY_URL_LENGTH = 2048
 INVITE_TRIES = Rate(burst=20, per_s=0.2)
 """Invites that one account presents, right or wrong."""
 
+HEAD_S = 10.0
+"""A request whose head takes longer, counted from the connection or the answer before, is cut."""
+HEAD_BYTES = 32 * 1024
+STALL_S = 30.0
+"""An answer of which nothing could be written for this long is cut."""
+
 # Tokens
 ACCESS_TOKEN_S = 15 * 60
 REFRESH_TOKEN_S = 30 * 24 * 3600
@@ -99,6 +105,16 @@ INBOX_BYTES = 128 * 1024
 """Text frames of one client waiting for the relay, and their size; the next one means too-fast."""
 WRITE_BUFFER_BYTES = 256 * 1024
 """Bytes one client may leave unread before events stop queueing and it is closed as slow."""
+FRAGMENTS = 64
+"""Pieces one message may come in."""
+PINGS = Rate(burst=30, per_s=1)
+"""WebSocket's own pings and pongs; pages send none, and libraries one in 20 s."""
+FALLBACK_TICK_HZ = 5
+"""Ticks a second over a stream, at most, and poses a second that its client should send."""
+FALLBACK_POSE_BYTES_S = 64 * 1024
+"""Bytes of poses a second over a stream: in a full room its ticks are fewer."""
+POSTS = Rate(burst=60, per_s=20)
+"""Requests with which a stream's client sends frames."""
 AGE_S = (50 * 60.0, 58 * 60.0)
 """A connection is replaced at an age between these; Cloud Run ends every request at an hour."""
 SESSION_S = 60 * 60

@@ -45,9 +45,10 @@ def welcome(
     relay: str,
     server_time: int,
     idleness: Idleness,
+    tick_hz: int = limits.TICK_HZ,
 ) -> bytes:
     """The first frame. `known` is the offset of the last event the browser is taken to know,
-    `expires_in` the seconds until the session needs a refresh."""
+    `expires_in` the seconds until the session needs a refresh, `tick_hz` the pace of the line."""
     return _encode(
         {
             "type": "welcome",
@@ -65,7 +66,7 @@ def welcome(
             "history": [msgspec.Raw(event.frame()) for event in history],
             "resume": resume,
             "expiresIn": expires_in,
-            "tickHz": limits.TICK_HZ,
+            "tickHz": tick_hz,
             "pingMs": limits.PING_MS,
             "serverTime": server_time,
             "relay": relay,

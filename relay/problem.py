@@ -1,0 +1,31 @@
+"""A relay's refusals over HTTP: problem+json (RFC 9457), as the functions answer."""
+
+from http import HTTPStatus
+from math import ceil
+
+import msgspec
+from starlette.responses import Response
+
+from vchat.errors import Refused
+from vchat.ids import new_id
+
+
+def problem(refused: Refused) -> Response:
+    """The answer that says no. It is never cached."""
+    refusal = refused.why.value
+    status = refusal.status or HTTPStatus.INTERNAL_SERVER_ERROR
+    request_id = new_id()
+    body = {
+        "type": f"urn:vchat:problem:{refusal.code}",
+        "title": refusal.title,
+        "status": status,
+        "detail": refused.detail,
+        "code": refusal.code,
+        "requestId": request_id,
+    }
+    headers = {"Cache-Control": "no-store", "X-Request-Id": request_id}
+    if refused.retry_ms is not None:
+        headers["Retry-After"] = str(max(1, ceil(refused.retry_ms / 1000)))
+    return Response(
+        msgspec.json.encode(body), status, headers, media_type="application/problem+json"
+    )

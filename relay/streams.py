@@ -1,0 +1,189 @@
+"""The way in for browsers whose network lets no WebSocket through: a stream, and POSTs beside it.
+
+`POST /rooms/{roomId}/stream` has the hello as its body, and its answer is the stream of
+server-sent events. `POST /rooms/{roomId}/frames` carries frames up, with the key that the stream
+told. A ticket is never in an address: addresses are logged.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from http import HTTPStatus
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from relay.line import Line
+from relay.problem import problem
+from relay.session import Session
+from relay.stream_line import StreamLine
+from relay.tasks import Tasks
+from vchat import limits
+from vchat.errors import Refused, Why
+from vchat.rates import Bucket
+
+_PREFLIGHT_S = 7200
+_HEARTBEAT_S = 15
+"""Proxies give up a connection on which nothing comes, many of them after 30 s."""
+
+
+class _Open:
+    """One open stream, and what its POSTs are held to."""
+
+    def __init__(self, room_id: str, line: StreamLine, now: float) -> None:
+        self.room_id = room_id
+        self.line = line
+        self.posts = Bucket(limits.POSTS, now)
+        self.busy = False
+
+
+class Streams:
+    """All streams of this instance. `talk` makes the session of a room and a line."""
+
+    def __init__(
+        self,
+        talk: Callable[[str, Line], Session],
+        *,
+        instance: str,
+        origins: frozenset[str],
+        tasks: Tasks,
+    ) -> None:
+        self._talk = talk
+        self._instance = instance
+        self._origins = origins
+        self._tasks = tasks
+        self._open: dict[str, _Open] = {}
+        pages = Middleware(
+            CORSMiddleware,
+            allow_origins=sorted(origins),
+            allow_methods=["POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
+            max_age=_PREFLIGHT_S,
+        )
+        methods = ["POST", "OPTIONS"]
+        self.routes = [
+            Route("/rooms/{room_id}/stream", self._stream, methods=methods, middleware=[pages]),
+            Route("/rooms/{room_id}/frames", self._frames, methods=methods, middleware=[pages]),
+        ]
+
+    def __len__(self) -> int:
+        """How many streams are open."""
+        return len(self._open)
+
+    async def _stream(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return _no_preflight()
+        try:
+            self._judge_origin(request)
+            hello = await _text(request, limits.HELLO_S)
+        except Refused as refused:
+            return problem(refused)
+        return _Stream(self, request.path_params["room_id"], hello)
+
+    async def run(
+        self, room_id: str, hello: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Let one browser talk over its stream until either side ends it."""
+        # Late: most relays never need it, and a start should be quick.
+        from sse_starlette.event import ServerSentEvent
+        from sse_starlette.sse import AppStatus, EventSourceResponse, SendTimeoutError
+
+        # The hub closes streams as it does sockets; the library would cut them all at a signal.
+        AppStatus.enable_automatic_graceful_drain = False
+        line = StreamLine(f"{self._instance}.{secrets.token_urlsafe(24)}", hello)
+        answer = EventSourceResponse(
+            (ServerSentEvent(data, event=name, sep="\n") async for name, data in line.events()),
+            ping=_HEARTBEAT_S,
+            ping_message_factory=lambda: ServerSentEvent(comment="", sep="\n"),
+            send_timeout=limits.STALL_S,
+        )
+        self._open[line.key] = _Open(room_id, line, asyncio.get_running_loop().time())
+        session = self._tasks.start(
+            self._talk(room_id, line).run(), f"a session over a stream in {room_id}"
+        )
+        try:
+            await answer(scope, receive, send)
+        except SendTimeoutError:
+            pass  # A browser that reads nothing, under a server that does not cut it by itself.
+        finally:
+            del self._open[line.key]
+            line.lost()
+        await asyncio.wait([session])
+
+    async def _frames(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return _no_preflight()
+        try:
+            self._judge_origin(request)
+            stream = self._stream_of(request)
+            if retry_ms := stream.posts.take(asyncio.get_running_loop().time()):
+                raise Refused(Why.TOO_FAST, retry_ms=retry_ms)
+            if stream.busy:
+                detail = "Wait for the answer to one request before the next: frames have an order."
+                raise Refused(Why.TOO_FAST, detail, retry_ms=1000)
+            stream.busy = True
+            try:
+                text = await _text(request, limits.BODY_S)
+            finally:
+                stream.busy = False
+        except Refused as refused:
+            return problem(refused)
+        stream.line.hear(line for line in text.split("\n") if line)
+        return Response(status_code=HTTPStatus.ACCEPTED, headers={"Cache-Control": "no-store"})
+
+    def _stream_of(self, request: Request) -> _Open:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            raise Refused(
+                Why.UNAUTHENTICATED, "Expected Authorization: Bearer and the stream's key."
+            )
+        if not key.startswith(f"{self._instance}."):
+            raise Refused(Why.ELSEWHERE)
+        stream = self._open.get(key)
+        if stream is None or stream.room_id != request.path_params["room_id"]:
+            raise Refused(Why.STREAM_OVER)
+        return stream
+
+    def _judge_origin(self, request: Request) -> None:
+        origin = request.headers.get("origin")
+        if origin is not None and origin not in self._origins:
+            raise Refused(Why.BAD_ORIGIN)
+
+
+class _Stream(Response):
+    """The answer that lasts as long as the session."""
+
+    def __init__(self, streams: Streams, room_id: str, hello: str) -> None:
+        super().__init__()
+        self._streams = streams
+        self._room_id = room_id
+        self._hello = hello
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._streams.run(self._room_id, self._hello, scope, receive, send)
+
+
+async def _text(request: Request, seconds: float) -> str:
+    """The body as text. Raises Refused for one that is too large, too slow, or no UTF-8."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limits.BODY_BYTES:
+                    most = f"A body has at most {limits.BODY_BYTES} bytes."
+                    raise Refused(Why.PAYLOAD_TOO_LARGE, most)
+        return body.decode()
+    except (TimeoutError, ClientDisconnect) as error:
+        raise Refused(Why.INVALID_REQUEST, "The body did not arrive in time.") from error
+    except UnicodeDecodeError as error:
+        raise Refused(Why.INVALID_REQUEST, "Expected UTF-8.") from error
+
+
+def _no_preflight() -> Response:
+    return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Allow": "OPTIONS, POST"})
