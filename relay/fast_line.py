@@ -117,12 +117,9 @@ class FastProtocol(WebSocketsSansIOProtocol):
                 if have - at < head - 4:
                     break
                 size = int.from_bytes(data[at + 2 : at + head - 4], "big")
-            if (
-                not second & _MASKED
-                or size > self.config.ws_max_size
-                or (first & _CONTROL and size >= _LONG)
-            ):
-                # Wrong already. The core says why, and need not wait for the rest.
+            if not second & _MASKED or size > self.config.ws_max_size:
+                # Wrong already. The core says why, and need not wait for the rest: so it must not
+                # be given a head of which it does wait for the rest.
                 super().data_received(data[at:])
                 return
             end = at + head + size

@@ -277,6 +277,15 @@ async def test_what_the_protocol_forbids_ends_the_connection(raw, wrong, after):
     assert await raw.told() == 1002
 
 
+async def test_what_lies_within_a_ping_that_is_too_long_is_never_heard(raw):
+    raw.send(frame(PING) + struct.pack("!BBH", 0x80 | PING, 0xFE, 300))
+    assert await raw.next() == (PONG, b"")
+    raw.send(bytes((0x80 | TEXT, 0x80 | 8)) + bytes(302))  # its mask and payload, or a text
+
+    assert await raw.closed() == 1002
+    assert await raw.told() == 1002
+
+
 # Control frames
 
 

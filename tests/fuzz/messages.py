@@ -22,8 +22,9 @@ from relay.session import Session
 from tests.fuzz.mutate import mutated, mutated_json
 from tests.fuzz.target import Target
 from tests.relays import ISSUER, RING, new_room, ticket
-from vchat import inbound, limits, ticks
+from vchat import inbound, limits, outbound, ticks
 from vchat.errors import Refused, Why
+from vchat.idleness import USUAL
 from vchat.limits import Rate
 
 _TEXTS = (
@@ -34,6 +35,7 @@ _TEXTS = (
     {"type": "hello", "resume": {"token": "t", "epoch": "e", "offset": 7}},
     {"type": "refresh", "ticket": "a.b.c"},
     {"type": "pong"},
+    {"type": "doze"},
     {"type": "leave"},
 )
 _SEEDS = tuple(json.dumps(one, ensure_ascii=False).encode() for one in _TEXTS)
@@ -135,14 +137,19 @@ class _Seat:
         self.sent: list[Frame] = []
         self.code: int | None = None
         self.ear: Ear
-        session = Session(room_id, self, hub=hub, door=door, clock=time.time, relay="fuzz")
+        session = Session(
+            room_id, self, hub=hub, door=door, clock=time.time, relay="fuzz", idleness=USUAL
+        )
         self.task = asyncio.create_task(session.run())
 
     def start(self, ear: Ear) -> None:
         self.ear = ear
 
     def send(self, frame: Frame) -> None:
-        self.sent.append(frame)
+        if frame.payload == outbound.PING:
+            asyncio.get_running_loop().call_soon(self.ear.on_text, '{"type":"pong"}')
+        else:
+            self.sent.append(frame)
 
     def offer(self, frame: Frame) -> bool:
         self.sent.append(frame)
