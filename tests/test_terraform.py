@@ -14,6 +14,7 @@ from infra.tools.plan_check import Plan
 from relay.settings import read_settings as read_relay
 from tests.terraform import ROOT, SECRETS, Workspace
 from vchat.config import EMULATORS, ConfigError
+from vchat.idleness import Idleness
 from vchat.keys import dump_ring, new_ring
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -31,6 +32,7 @@ PROFILES = {
         "-var=domain=chat.example.com",
         '-var=alerts={emails=["you@example.com"],topic=true}',
         f"-var=integrations={INTEGRATIONS}",
+        "-var=doze={hidden_s=120,idle_s=600,away_s=3600,kick_idle=true}",
         '-var=budget={billing_account="012345-6789AB-CDEF01",amount=20}',
     ),
 }
@@ -130,14 +132,19 @@ def test_everything_the_api_can_be_told_can_be_told_to_terraform(plans: dict[str
     assert set(environment) >= environment.asked - LOCAL_SETTINGS
 
 
-def test_relays_start_with_what_the_plan_gives_them_and_read_all_of_it(plan: Plan) -> None:
+def test_relays_start_with_what_the_plan_gives_them_and_are_told_nothing_else(plan: Plan) -> None:
     relays = [name for name in plan_check.environments(plan) if name.startswith("relay-")]
     assert relays
     for relay in relays:
         environment = deployed(plan, relay)
         read_relay(environment)
         assert set(environment) <= environment.asked
-        assert set(environment) >= environment.asked - LOCAL_SETTINGS
+
+
+def test_everything_a_relay_can_be_told_can_be_told_to_terraform(plans: dict[str, Plan]) -> None:
+    environment = deployed(plans["full"], "relay-0")
+    assert read_relay(environment).idleness == Idleness(120, 600, 3600, kick=True)
+    assert set(environment) >= environment.asked - LOCAL_SETTINGS
 
 
 @pytest.mark.parametrize("name", ["VCHAT_ISSUER", "VCHAT_ORIGINS", "REDIS_URL"])

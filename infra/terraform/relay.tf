@@ -64,6 +64,14 @@ resource "google_cloud_run_v2_service" "relay" {
             GOOGLE_CLOUD_PROJECT = var.project_id
           },
           local.memorystore == 1 ? { REDIS_URL = local.memorystore_url } : {},
+          {
+            for name, value in {
+              VCHAT_DOZE_HIDDEN_S = var.doze.hidden_s
+              VCHAT_DOZE_IDLE_S   = var.doze.idle_s
+              VCHAT_AWAY_S        = var.doze.away_s
+              VCHAT_KICK_IDLE     = var.doze.kick_idle == null ? null : var.doze.kick_idle ? "yes" : "no"
+            } : name => tostring(value) if value != null
+          },
         )
         content {
           name  = env.key

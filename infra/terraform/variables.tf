@@ -244,6 +244,28 @@ variable "relay" {
   }
 }
 
+variable "doze" {
+  description = "Seconds until an unattended page gives up its socket (`hidden_s` out of sight, `idle_s` untouched), and how long its seat is then kept (`away_s`); `kick_idle` removes also who stays connected for idle_s + away_s without doing anything. What is not named stays as docs/limits.md has it."
+  type = object({
+    hidden_s  = optional(number)
+    idle_s    = optional(number)
+    away_s    = optional(number)
+    kick_idle = optional(bool)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for s in [var.doze.hidden_s, var.doze.idle_s] : s == null ? true : s >= 1 && s <= 86400 && floor(s) == s])
+    error_message = "doze.hidden_s and doze.idle_s must be whole seconds from 1 to 86400."
+  }
+
+  validation {
+    condition     = var.doze.away_s == null ? true : var.doze.away_s >= 15 && var.doze.away_s <= 21600 && floor(var.doze.away_s) == var.doze.away_s
+    error_message = "doze.away_s must be whole seconds from 15 to 21600: a seat is not kept for longer than six hours."
+  }
+}
+
 variable "relay_image" {
   description = "The relay's container image with a tag or digest. `make deploy` builds it and names its digest; the default only lets a first plan be made."
   type        = string

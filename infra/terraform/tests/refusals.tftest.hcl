@@ -350,3 +350,11 @@ run "a_provider_without_its_secret_is_refused" {
   }
   expect_failures = [var.secrets]
 }
+
+run "a_seat_that_is_kept_for_days_is_refused" {
+  command = plan
+  variables {
+    doze = { away_s = 90000 }
+  }
+  expect_failures = [var.doze]
+}
