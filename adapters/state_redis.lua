@@ -283,7 +283,8 @@ function ops.renew(instance, lease, hosting, ...)
   touch()
   local others = call('ZCARD', key('instances'))
   if hosting == '1' then others = others - 1 end
-  return { 'ok', at, head(), gone, added, others }
+  local first = call('ZRANGE', key('leases'), 0, 0, 'WITHSCORES')
+  return { 'ok', at, head(), gone, added, others, first[2] and tonumber(first[2]) - now or -1 }
 end
 
 function ops.hosts() return call('ZRANGEBYSCORE', key('instances'), '(' .. int(now), '+inf') end

@@ -213,7 +213,7 @@ class RedisState:
         self, room_id: str, instance: str, seats: Mapping[str, int], *, hosting: bool
     ) -> Renewal:
         pairs = [part for seat in seats.items() for part in seat]
-        (_, epoch, head, gone, added, others) = await self._room_step(
+        (_, epoch, head, gone, added, others, next_ms) = await self._room_step(
             room_id, "renew", instance, _ms(limits.LEASE_S), int(hosting), *pairs
         )
         return Renewal(
@@ -221,6 +221,7 @@ class RedisState:
             gone=tuple(user.decode() for user in gone),
             events=_events(added),
             others=others > 0,
+            next_s=None if next_ms < 0 else next_ms / 1000,
         )
 
     async def hosts(self, room_id: str) -> frozenset[str]:

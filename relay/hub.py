@@ -14,6 +14,7 @@ from vchat.state import State
 
 log = logging.getLogger("vchat.relay")
 
+_AWAY_S = 0.5
 _LAST_WORDS_S = 1.0
 """What a drain keeps back to close those who did not move."""
 
@@ -34,6 +35,7 @@ class Hub:
         self._rooms: dict[str, Room] = {}
         self._visitors: dict[str, int] = {}
         self._closing: dict[str, asyncio.Event] = {}
+        self._sweeps: dict[str, asyncio.TimerHandle] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._state_away = False
@@ -48,7 +50,7 @@ class Hub:
     async def room(self, room_id: str) -> AsyncIterator[Room]:
         """The room while someone is in it. The last to leave closes it before going."""
         while room_id in self._closing:
-            # Its subscription is being deleted; a new one of the same name must come after.
+            # Its lease is being given up, and must not take a new one along.
             await self._closing[room_id].wait()
         if room_id not in self._rooms:
             self._rooms[room_id] = room = Room(
@@ -59,7 +61,6 @@ class Hub:
                 bus=self._bus,
                 clock=self._clock,
             )
-            room.open()
             self._empty.clear()
         room = self._rooms[room_id]
         self._visitors[room_id] = self._visitors.get(room_id, 0) + 1
@@ -70,9 +71,12 @@ class Hub:
             if not self._visitors[room_id]:
                 del self._visitors[room_id], self._rooms[room_id]
                 self._closing[room_id] = closed = asyncio.Event()
+                if room_id in self._sweeps:
+                    self._sweeps.pop(room_id).cancel()
                 try:
                     await room.close()
                 finally:
+                    self.tasks.start(room.end(), f"ending {room_id}")
                     del self._closing[room_id]
                     closed.set()
                     if not self._rooms and not self._closing:
@@ -117,12 +121,23 @@ class Hub:
 
     async def _renew_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(limits.RENEW_S)
+            # Without the state every second counts: leases go on running out there.
+            await asyncio.sleep(_AWAY_S if self._state_away else limits.RENEW_S)
             await asyncio.gather(*(self._renew(room) for room in list(self._rooms.values())))
+
+    def _sweep_at(self, room: Room, seconds: float) -> None:
+        """Renew once more when the next seat is lost, so that nobody stays until the next round."""
+        if room.id in self._sweeps:
+            self._sweeps[room.id].cancel()
+        self._sweeps[room.id] = self._loop.call_later(
+            seconds, lambda: self.tasks.start(self._renew(room), f"sweeping {room.id}")
+        )
 
     async def _renew(self, room: Room) -> None:
         try:
-            await room.renew()
+            next_s = await room.renew()
+            if next_s is not None and next_s < limits.RENEW_S and self._rooms.get(room.id) is room:
+                self._sweep_at(room, next_s)
             if self._state_away:
                 log.warning("the shared state is back")
             self._state_away = False

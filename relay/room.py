@@ -126,27 +126,36 @@ class Room:
         self._local_moves: list[tuple[int, int, bytes]] = []
         self._outbox: deque[bytes] = deque(maxlen=_BUS_BACKLOG)
         self._publisher: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
 
     # Its life
 
-    def open(self) -> None:
-        self._listening = self._tasks.start(self._listen(), f"listening to {self.id}")
-        self._publish(bus_messages.encode(bus_messages.PosesWanted()))
+    def _listen_once(self) -> None:
+        """Called with the lease taken: what the janitor finds without one is nobody's."""
+        if self._listening is None:
+            self._listening = self._tasks.start(self._listen(), f"listening to {self.id}")
+            self._publish(bus_messages.encode(bus_messages.PosesWanted()))
 
     async def unsubscribe(self) -> None:
         """Give up the room's subscription ahead of all else; the log tells what it would have."""
-        self._listening.cancel()
-        await asyncio.gather(self._listening, return_exceptions=True)
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
 
     async def close(self) -> None:
-        """Let go of the room: its subscription, its timer, its lease."""
+        """Let go of the room's timer and lease; `end` is for what may take longer."""
         self._ticker.stop()
         self._teller.stop()
-        await self._tasks.cancel()
+        if self._listening is None:
+            return  # nobody ever sat here
         try:
             await self._state.renew(self.id, self._instance, {}, hosting=False)
         except Refused:
             log.info("the lease on %s is left to run out", self.id)
+
+    async def end(self) -> None:
+        """End what still runs: with Pub/Sub away, deleting the subscription takes seconds."""
+        await self._tasks.cancel()
 
     @property
     def empty(self) -> bool:
@@ -171,6 +180,7 @@ class Room:
             relay=self._relay,
             resume=resume,
         )
+        self._listen_once()
         stay.me, stay.generation = seated.me, seated.generation
         self._slow_mode_s = seated.room.slow_mode_s
         self._learn(seated.head.epoch, seated.head.offset, seated.events)
@@ -236,8 +246,9 @@ class Room:
             if logged is not None:
                 self._learn(logged[0].epoch, logged[0].offset, [logged[1]])
 
-    async def renew(self) -> None:
-        """Renew every seat held here, and learn what happened meanwhile. Raises Refused."""
+    async def renew(self) -> float | None:
+        """Renew every seat held here, and learn what happened meanwhile; the seconds until the next
+        seat in the room is lost, unless it is renewed. Raises Refused."""
         seats = {stay.me.user_id: stay.generation for stay in self._stays.values()}
         renewal = await self._state.renew(self.id, self._instance, seats, hosting=True)
         self._others = renewal.others
@@ -248,6 +259,7 @@ class Room:
                 stay.close(Why.ROTATE)
         if self._others and not self._heard_poses:
             self._publish(bus_messages.encode(bus_messages.PosesWanted()))
+        return renewal.next_s
 
     # Events
 

@@ -81,13 +81,15 @@ class Renewal:
     """What a relay learns when it renews its seats in a room.
 
     `gone` are user ids whose seat is no longer this instance's; `events` what the step added (the
-    lost who were swept out); `others` whether another live instance hosts the room.
+    lost who were swept out); `others` whether another live instance hosts the room; `next_s` the
+    seconds until the next seat in the room is lost, unless it is renewed.
     """
 
     head: Position
     gone: tuple[str, ...]
     events: tuple[Event, ...]
     others: bool
+    next_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
 """A relay whose clock is wrong and whose bus delays, doubles and reorders what it sends.
 
-`python -m tests.faults.odd_relay` is `python -m relay` otherwise. ODD_SKEW_S is how far its clock
-is ahead, ODD_SEED what its bus does.
+`python -m tests.faults.odd_relay` is `python -m relay` otherwise. ODD_CLOCK is a file that says how
+many seconds its clock is ahead, and may change; ODD_SEED decides what its bus does.
 """
 
 import asyncio
 import os
 import random
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
 
 import relay.__main__ as program
 from relay.settings import Settings
@@ -17,6 +19,7 @@ from vchat.bus import Bus
 from vchat.errors import Refused
 
 _MOST_LATE_S = 1.5
+_LOOK_S = 0.1
 
 
 class OddBus:
@@ -54,10 +57,22 @@ class OddBus:
         await self._bus.close()
 
 
+def skew_clock(file: Path) -> None:
+    right, skew_s = time.time, float(file.read_text())
+
+    def follow() -> None:
+        nonlocal skew_s
+        while True:
+            time.sleep(_LOOK_S)
+            skew_s = float(file.read_text())
+
+    time.time = lambda: right() + skew_s
+    threading.Thread(target=follow, daemon=True).start()
+
+
 def main() -> None:
-    skew = float(os.environ["ODD_SKEW_S"])
-    right, make = time.time, program._pubsub
-    time.time = lambda: right() + skew
+    make = program._pubsub
+    skew_clock(Path(os.environ["ODD_CLOCK"]))
 
     def odd(settings: Settings, instance: str) -> Bus:
         return OddBus(make(settings, instance), int(os.environ["ODD_SEED"]))

@@ -37,7 +37,16 @@ class Resume:
 
     url: str
     start: float
+    connected: float
     end: float
+
+    @property
+    def took_ms(self) -> float:
+        return (self.end - self.start) * 1000
+
+    def __str__(self) -> str:
+        connect_ms = (self.connected - self.start) * 1000
+        return f"{self.took_ms:.0f} ms at {self.url}, of them {connect_ms:.0f} to connect"
 
 
 @dataclass(eq=False)
@@ -117,6 +126,7 @@ class Person:
                 close_timeout=0.5,
                 ping_interval=None,
             )
+            connected = time.monotonic()
             try:
                 await socket.send(json.dumps(first))
                 welcome = json.loads(await socket.recv())
@@ -127,7 +137,7 @@ class Person:
                 socket.transport.abort()
                 raise
         if resuming and welcome["recovered"]:
-            self.resumes.append(Resume(url, start, time.monotonic()))
+            self.resumes.append(Resume(url, start, connected, time.monotonic()))
         self._token = welcome["resume"]
         self.epoch, self.offset = welcome["epoch"], welcome["offset"]
         self.history.append(Welcomed(self.epoch, self.offset, welcome["recovered"]))

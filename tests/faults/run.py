@@ -13,13 +13,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.pubsub_janitor import PubSubJanitor
 from local.servers import Missing, Server, pubsub_emulator
+from tests.faults.diary import Diary
 from tests.faults.history import Verdict, judge
 from tests.faults.people import Person
 from tests.faults.schedule import LANES, Fault, Kind, schedule
@@ -42,7 +43,7 @@ _MOST_SKEW_S = 4.0
 
 @dataclass
 class Ghost:
-    """Somebody whose relay was killed and who does not come back."""
+    """Somebody who went away with a relay that was killed, and when that was."""
 
     user: str
     room_id: str
@@ -56,6 +57,8 @@ class Result:
 
     seed: int
     faults: int
+    ghost_s: float
+    """How long a ghost may stay."""
     verdict: Verdict
     ghosts_s: list[float] = field(default_factory=list)
     orphans: int = 0
@@ -68,7 +71,7 @@ class Result:
         return (
             not self.verdict.problems
             and not self.orphans
-            and all(seconds <= GHOST_S for seconds in self.ghosts_s)
+            and all(seconds <= self.ghost_s for seconds in self.ghosts_s)
         )
 
     def line(self) -> str:
@@ -91,8 +94,11 @@ class Result:
 class Run:
     """People in rooms on several relays, and the faults of a schedule done to them."""
 
-    def __init__(self, here: World, seed: int, *, rooms: int, people: int) -> None:
+    def __init__(
+        self, here: World, seed: int, diary: Diary, *, rooms: int, people: int, ghost_s: float
+    ) -> None:
         self._world = here
+        self._ghost_s = ghost_s
         self._chance = random.Random(seed)
         self._rooms = {room.id: room for room in (new_room() for _ in range(rooms))}
         self._scribes = {room_id: Scribe(here.state, room_id) for room_id in self._rooms}
@@ -104,6 +110,7 @@ class Run:
         self._ghosts: list[Ghost] = []
         self._kinds: Counter[str] = Counter()
         self._died = 0.0
+        self._diary = diary
         self._away: list[tuple[float, float, str]] = []
         """From when until when a relay, by its URL, or all of them ("") could not serve."""
 
@@ -156,6 +163,7 @@ class Run:
         return Result(
             seed=seed,
             faults=sum(self._kinds.values()),
+            ghost_s=self._ghost_s,
             verdict=verdict,
             ghosts_s=ghosts,
             orphans=orphans,
@@ -175,21 +183,25 @@ class Run:
         relay = self._relay(fault)
         start = time.monotonic()
         await self._strike(fault, relay)
-        struck = {"relays": relay.url, "state": "", "bus": None, "clients": None}[LANES[fault.kind]]
+        self._diary.write(start, f"{fault.kind}: {relay.name}, {time.monotonic() - start:.2f} s")
+        struck = {"relays": relay.url, "state": ""}.get(LANES[fault.kind])
         if struck is not None:
             self._away.append((start, time.monotonic() + _CALM_S, struck))
 
     def _resumes_ms(self) -> list[float]:
         """Of resumes on relays that no fault struck meanwhile, with Redis there."""
-        return [
-            (one.end - one.start) * 1000
-            for person in self._people
-            for one in person.resumes
-            if not any(
-                one.start < end and start < one.end and struck in ("", one.url)
-                for start, end, struck in self._away
-            )
-        ]
+        counted = []
+        for person in self._people:
+            for one in person.resumes:
+                struck = any(
+                    one.start < end and start < one.end and where in ("", one.url)
+                    for start, end, where in self._away
+                )
+                if not struck:
+                    counted.append(one.took_ms)
+                note = "a fault struck" if struck else "counted"
+                self._diary.write(one.start, f"{person.user} resumed: {one} ({note})")
+        return counted
 
     def _relay(self, fault: Fault) -> RelayProcess:
         return self._world.relays[fault.which % len(self._world.relays)]
@@ -197,8 +209,8 @@ class Run:
     async def _strike(self, fault: Fault, relay: RelayProcess) -> None:
         match fault.kind:
             case Kind.RELAY_KILLED:
-                await self._haunt(relay)
-                relay.signal(signal.SIGKILL)
+                async with self._haunted(relay):
+                    relay.signal(signal.SIGKILL)
                 await self._restart(relay)
             case Kind.RELAY_TERMINATED:
                 relay.signal(signal.SIGTERM)
@@ -223,6 +235,8 @@ class Run:
                 self._world.redis.kill()
                 await asyncio.sleep(fault.seconds)
                 await asyncio.to_thread(self._world.redis.start)
+            case Kind.CLOCK_STEPPED:
+                relay.set_clock(self._skew_s())
             case Kind.STATE_FLUSHED:
                 await self._world.client.flushall()
             case Kind.CLIENT_CUT | Kind.CLIENT_SILENT:
@@ -238,8 +252,11 @@ class Run:
                     link.reset()
 
     async def _start(self, relay: RelayProcess) -> None:
-        skew_s = self._chance.uniform(-_MOST_SKEW_S, _MOST_SKEW_S)
-        await relay.start(skew_s=skew_s, seed=self._chance.randrange(1_000_000))
+        relay.set_clock(self._skew_s())
+        await relay.start(seed=self._chance.randrange(1_000_000))
+
+    def _skew_s(self) -> float:
+        return self._chance.uniform(-_MOST_SKEW_S, _MOST_SKEW_S)
 
     async def _restart(self, relay: RelayProcess) -> None:
         await relay.ended()
@@ -248,18 +265,20 @@ class Run:
 
     # Ghosts
 
-    async def _haunt(self, relay: RelayProcess) -> None:
-        """Have somebody come to a relay that is killed next, and never come back."""
+    @asynccontextmanager
+    async def _haunted(self, relay: RelayProcess) -> AsyncIterator[None]:
+        """Have somebody come to a relay that is killed in the block, and never come back."""
         room_id = self._chance.choice(list(self._rooms))
         ghost = self._person(f"ghost-{len(self._ghosts)}", room_id, 60.0, [relay])
         task = asyncio.create_task(ghost.live())
         try:
-            await self._until(lambda: ghost.here, "a ghost came in", 5)
-        except TimeoutError:
-            pass  # Redis is away just now: this kill has no ghost
-        else:
-            # What Redis does not know when the relay dies is no ghost: see that it sits.
-            self._ghosts.append(Ghost(ghost.user, room_id, time.monotonic(), ghost.epoch))
+            with suppress(TimeoutError):  # Redis is away just now: this kill has no ghost
+                await self._until(lambda: ghost.here, "a ghost came in", 5)
+            sits = ghost.here
+            # The relay first: it must not see the person go, and hold the seat for them.
+            yield
+            if sits:
+                self._ghosts.append(Ghost(ghost.user, room_id, time.monotonic(), ghost.epoch))
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -276,7 +295,7 @@ class Run:
 
     async def _ghosts_gone(self) -> None:
         if self._ghosts:
-            end = max(ghost.since for ghost in self._ghosts) + GHOST_S + 5
+            end = max(ghost.since for ghost in self._ghosts) + self._ghost_s + 5
             while time.monotonic() < end:
                 if all(self._seen(one) or self._flushed(one) for one in self._ghosts):
                     return
@@ -288,6 +307,7 @@ class Run:
             seen = self._seen(ghost)
             if seen is not None:
                 times.append(seen - ghost.since)
+                self._diary.write(ghost.since, f"{ghost.user} stayed {times[-1]:.2f} s")
             elif not self._flushed(ghost):
                 verdict.problems.append(f"{ghost.user} is still here")
         return times
@@ -362,10 +382,16 @@ async def run(
     relays: int = 3,
     rooms: int = 2,
     people: int = 4,
+    ghost_s: float = GHOST_S,
 ) -> Result:
-    """Do `faults` to `relays` relays with `people` in each of `rooms` rooms. The servers run."""
-    async with world(redis, pubsub, folder, relays=relays) as here:
-        return await Run(here, seed, rooms=rooms, people=people).go(faults, seed)
+    """Do `faults` to `relays` relays with `people` in each of `rooms` rooms. The servers run.
+
+    `folder` gets the relays' logs, and a diary of what was done and when people resumed.
+    """
+    with Diary(folder / "diary.txt") as diary:
+        async with world(redis, pubsub, folder, relays=relays) as here:
+            whole = Run(here, seed, diary, rooms=rooms, people=people, ghost_s=ghost_s)
+            return await whole.go(faults, seed)
 
 
 def main() -> int:

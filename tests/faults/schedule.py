@@ -16,6 +16,7 @@ class Kind(StrEnum):
     BUS_KILLED = "Pub/Sub killed, its state lost"
     STATE_RESTARTED = "Redis restarted, its data kept"
     STATE_FLUSHED = "Redis flushed"
+    CLOCK_STEPPED = "a relay's clock stepped"
     CLIENT_CUT = "a client's connection reset"
     CLIENT_SILENT = "a client's packets dropped"
 
@@ -30,6 +31,7 @@ LANES = {
     Kind.BUS_KILLED: "bus",
     Kind.STATE_RESTARTED: "state",
     Kind.STATE_FLUSHED: "state",
+    Kind.CLOCK_STEPPED: "clocks",
     Kind.CLIENT_CUT: "clients",
     Kind.CLIENT_SILENT: "clients",
 }
@@ -45,7 +47,8 @@ _WEIGHTS = {
     Kind.BUS_KILLED: 8,
     Kind.STATE_RESTARTED: 10,
     Kind.STATE_FLUSHED: 1,
-    Kind.CLIENT_CUT: 30,
+    Kind.CLOCK_STEPPED: 5,
+    Kind.CLIENT_CUT: 25,
     Kind.CLIENT_SILENT: 14,
 }
 _SECONDS = {

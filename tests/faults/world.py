@@ -75,6 +75,7 @@ class RelayProcess:
         self.redis = Wire(redis.port)
         self.pubsub = Wire(pubsub.port)
         self._keys = keys
+        self._clock = log.with_suffix(".skew")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -91,7 +92,13 @@ class RelayProcess:
         for wire in (self.browsers, self.redis, self.pubsub):
             await wire.close()
 
-    async def start(self, *, skew_s: float, seed: int) -> None:
+    def set_clock(self, skew_s: float) -> None:
+        """Put the relay's clock this far ahead of ours, now or from its start on."""
+        new = self._clock.with_suffix(".new")
+        new.write_text(str(skew_s))
+        new.replace(self._clock)
+
+    async def start(self, *, seed: int) -> None:
         """Returns once it listens."""
         settings = environment(
             VCHAT_ENV="development",
@@ -104,7 +111,7 @@ class RelayProcess:
             VCHAT_RELAY_NAME=self.name,
             HOST="127.0.0.1",
             PORT=str(self._port),
-            ODD_SKEW_S=str(skew_s),
+            ODD_CLOCK=str(self._clock),
             ODD_SEED=str(seed),
         )
         with self._log.open("ab") as log:
