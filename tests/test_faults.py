@@ -1,11 +1,16 @@
-"""The checker of `make faults` notices every broken promise, and a seed is a schedule."""
+"""Nothing is lost, repeated or reordered under faults; and the checker would notice if it were."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
+from tests.emulators import Server, installed, running
 from tests.faults.history import Acked, Entry, Heard, Welcomed, judge
-from tests.faults.schedule import Kind, schedule
+from tests.faults.run import run
+from tests.faults.schedule import Fault, Kind, schedule
+from tests.faults.world import lasting_redis
+from vchat import limits
 
 
 def chat(offset: int, user: str = "mei", message_id: str | None = None) -> str:
@@ -90,3 +95,46 @@ def test_whoever_did_not_come_back_after_a_flush_is_a_problem():
 def test_a_seed_always_gives_the_same_faults():
     assert schedule(3, 50) == schedule(3, 50) != schedule(4, 50)
     assert {fault.kind for fault in schedule(3, 500)} == set(Kind)
+
+
+def fault(kind: Kind, which: int = 0, *, seconds: float = 0.0, pause: float = 0.5) -> Fault:
+    return Fault(kind, which, seconds, pause)
+
+
+SHORT = [
+    fault(Kind.RELAY_KILLED, 0),
+    fault(Kind.RELAY_FROZEN, 1, seconds=2),
+    fault(Kind.RELAY_TERMINATED, 1),
+    fault(Kind.RELAY_WITHOUT_STATE, 0, seconds=1),
+    fault(Kind.BUS_KILLED, seconds=0.5),
+    fault(Kind.RELAY_WITHOUT_BUS, 1, seconds=1),
+    fault(Kind.STATE_RESTARTED, seconds=0.5, pause=2),
+    fault(Kind.CLOCK_STEPPED, 0, pause=3),
+    fault(Kind.CLIENT_CUT, 1),
+    fault(Kind.CLIENT_SILENT, 0, seconds=2),
+]
+"""The short run of every test run; the flush and the long freeze are in `make faults`."""
+GHOST_S = 2 * (limits.LEASE_S + limits.RENEW_S)
+"""Twice the promise: CI's machines are slow, and times are not what is judged here."""
+
+
+@pytest.fixture(name="pubsub")
+def _pubsub() -> Iterator[Server]:
+    yield from running("pubsub")
+
+
+async def test_ten_faults_lose_repeat_and_reorder_nothing_and_leave_nobody_behind(tmp_path, pubsub):
+    installed("redis")
+    redis = lasting_redis(tmp_path / "redis")
+    redis.start()
+    try:
+        result = await run(
+            7, SHORT, redis, pubsub, tmp_path, relays=2, rooms=1, people=4, ghost_s=GHOST_S
+        )
+    finally:
+        redis.stop()
+    assert result.verdict.problems == []
+    assert result.good, result.line()
+    assert result.faults == len(SHORT)
+    assert result.verdict.acked > 0
+    assert len(result.ghosts_s) == 1
