@@ -22,6 +22,7 @@ const NAMES = {
   4004: "no-pong",
   4005: "too-fast",
   4006: "no-hello",
+  4007: "doze",
   4100: "ticket-expired",
   4101: "ticket-used",
   4102: "session-unknown",
@@ -35,11 +36,14 @@ const NAMES = {
   4307: "bad-origin",
   4400: "room-full",
   4401: "room-locked",
+  4402: "idle",
   4404: "room-not-found",
 };
 
 export const LOST = 1006;
 export const REPLACED = 4304;
+/** We asked for it: the seat is kept while nobody attends to the page. */
+export const DOZE = 4007;
 /** What this client closes a socket with when it means to come back: 1000, or no code at all in some stacks, would give up the seat. */
 export const CLIENT_RETURNS = 3000;
 

@@ -6,7 +6,7 @@
  */
 
 import { backoffMs, BASE_MS } from "./backoff.js";
-import { REPLACED, reasonFor } from "./close-codes.js";
+import { DOZE, REPLACED, reasonFor } from "./close-codes.js";
 import { Connection } from "./connection.js";
 import { freshTicket, ticketRefusal } from "./tickets.js";
 import { onWake } from "./wake.js";
@@ -17,9 +17,11 @@ const STABLE_MS = 10_000;
 const ASK_FOR_ADDRESS_AFTER = 3;
 /** What a request for a ticket may hold. */
 const MOST_AVOIDED = 8;
+/** Of the protocol that this client speaks. */
+const VERSION = 2;
 
 /**
- * @typedef {{state: "connecting" | "joining" | "joined" | "migrating" | "reconnecting" | "left" | "refused",
+ * @typedef {{state: "connecting" | "joining" | "joined" | "migrating" | "reconnecting" | "dozing" | "left" | "refused",
  *   reason?: import("./types.js").Reason, retryInMs?: number}} LinkState
  * @typedef {{
  *   position(): {epoch: string, offset: number} | null,
@@ -53,6 +55,9 @@ export class Link {
   #everWelcomed = false;
   #failures = 0;
   #ticketRetried = false;
+  /** `regretted`: somebody came back before the relay had answered. @type {"no" | "asked" | "regretted" | "asleep"} */
+  #doze = "no";
+  #leaving = false;
   #welcomedAt = 0;
   #tried = "";
   /** Addresses that did not answer, oldest first. @type {Set<string>} */
@@ -87,6 +92,8 @@ export class Link {
     this.#everWelcomed = false;
     this.#failures = 0;
     this.#ticketRetried = false;
+    this.#doze = "no";
+    this.#leaving = false;
     this.#tried = "";
     this.#doubted.clear();
     this.#stopWaking = onWake(this.#wakeTarget, (signal) => this.#woke(signal));
@@ -96,9 +103,28 @@ export class Link {
   /** Give up the seat; the state becomes `left` when the socket is closed. */
   leave() {
     if (!this.#running) return;
+    if (this.#doze === "asleep") {
+      this.#leaving = true; // The seat is given up by the one who sits on it.
+      return this.wake();
+    }
     this.#dropCandidate();
     if (this.#current) this.#current.leave();
     else this.#stop("left", reasonFor(1000, ""));
+  }
+
+  /** Ask for leave to go without a socket until `wake`. While one is moving, or coming back, nothing happens. */
+  doze() {
+    if (!this.#current || this.#trying || this.#next) return;
+    this.#doze = "asked";
+    this.#current.send({ type: "doze" });
+  }
+
+  /** Somebody attends to the page: come back if it dozes. */
+  wake() {
+    if (this.#doze === "asked") this.#doze = "regretted";
+    if (this.#doze !== "asleep") return;
+    this.#doze = "no";
+    void this.#open();
   }
 
   /** What came over the current connection cannot be right: come back and resume. @param {string} why */
@@ -162,9 +188,9 @@ export class Link {
         if (!this.#everWelcomed) this.#events.state({ state: "joining" });
         // The place is taken only now: while the socket opened, the old connection may have brought more events.
         const position = this.#events.position();
-        if (!seat || !position) return { type: "hello", ticket: ticket?.ticket };
+        if (!seat || !position) return { type: "hello", version: VERSION, ticket: ticket?.ticket };
         resumedAt = position.offset;
-        return { type: "hello", resume: { token: seat.token, ...position } };
+        return { type: "hello", version: VERSION, resume: { token: seat.token, ...position } };
       },
       welcomed: (welcome) => this.#welcomed(connection, welcome, url, resumedAt),
       frame: (frame) => { if (connection === this.#current) this.#events.frame(frame); },
@@ -195,9 +221,11 @@ export class Link {
     this.#trying = false;
     this.#welcomedAt = this.#clock.now();
     this.#everWelcomed = true;
+    this.#doze = "no";
     this.#doubted.clear();
     old?.close("Another connection took over.");
     this.seat = { token: welcome.resume, url };
+    if (this.#leaving) return connection.leave();
     if (this.#events.welcomed(welcome, resumedAt)) return this.#events.state({ state: "joined" });
     this.forgetSeat();
     this.distrust("The relay resumed another place than the one asked for.");
@@ -232,6 +260,14 @@ export class Link {
    */
   #failed(reason, retryMs) {
     this.#trying = false;
+    if (this.#leaving) return this.#stop("left", reasonFor(1000, ""));
+    if (reason.code === DOZE && this.#doze === "asked") {
+      this.#doze = "asleep";
+      this.#cancelNext();
+      return this.#events.state({ state: "dozing", reason });
+    }
+    if (reason.code === DOZE && this.#doze === "regretted") return void this.#open();
+    this.#doze = "no";
     if (reason.action === "done") return this.#stop("left", reason);
     if (reason.action === "final" || reason.action === "ask") return this.#stop("refused", reason);
     if (reason.action === "new-ticket") {

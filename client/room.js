@@ -1,5 +1,6 @@
 /** A person's stay in one room, as a page sees it. */
 
+import { Attention, pageHidden } from "./attention.js";
 import { systemClock } from "./clock.js";
 import { Emitter } from "./emitter.js";
 import { Journal } from "./journal.js";
@@ -24,7 +25,9 @@ const EVENTS = new Set(["joined", "left", "chat", "signal", "member", "room", "e
  * @property {import("./types.js").SocketClass} [WebSocket]
  * @property {import("./types.js").Clock} [clock]
  * @property {() => number} [random] uniform in [0, 1)
- * @property {EventTarget | null} [wake] where `online`, `pageshow`, `visibilitychange` and `resume` are heard; the window
+ * @property {EventTarget | null} [wake] where `online`, `pageshow`, `visibilitychange`, `resume` and people's touches are heard; the window
+ * @property {() => boolean} [hidden] whether nobody can see the page
+ * @property {boolean} [doze] `false` keeps the socket while nobody attends to the page: for pages that tell of chats in the background
  */
 
 export class RoomClient {
@@ -35,6 +38,8 @@ export class RoomClient {
   #outbox;
   #refresh;
   #poses;
+  #attention;
+  #mayDoze;
   /** @type {import("./types.js").State} */
   #state = "idle";
   /** @type {import("./types.js").Welcome | null} */
@@ -46,7 +51,8 @@ export class RoomClient {
   #leaving = null;
 
   /** @param {RoomOptions} options */
-  constructor({ roomId, getTicket, storage = null, WebSocket = globalThis.WebSocket, clock = systemClock, random = Math.random, wake = pageEvents() }) {
+  constructor({ roomId, getTicket, storage = null, WebSocket = globalThis.WebSocket, clock = systemClock, random = Math.random, wake = pageEvents(),
+    hidden = pageHidden, doze = true }) {
     this.#journal = new Journal(storage, roomId, (cause) =>
       this.#fail(new RoomError("storage", `A reload will not be able to go on here: ${cause}`, { cause })));
     this.#link = new Link({ getTicket, WebSocket, clock, random, wake, events: {
@@ -76,6 +82,8 @@ export class RoomClient {
       connection: () => this.#link.current,
       emit: (type, payload) => this.#emitter.emit(type, payload),
     });
+    this.#mayDoze = doze;
+    this.#attention = new Attention({ target: wake, hidden, clock, tired: () => this.#tired(), attended: () => this.wake() });
   }
 
   get state() { return this.#state; }
@@ -129,6 +137,7 @@ export class RoomClient {
       // Nobody holds the promise any more: the page that made it is gone.
       this.#outbox.add(message, kept).catch((error) => this.#fail(error));
     }
+    this.#attention.open();
     this.#link.start(place?.seat ?? null);
     return joining.promise;
   }
@@ -164,6 +173,7 @@ export class RoomClient {
   async sendSignal(name, data, { ephemeral = false } = {}) {
     const message = signalMessage(name, data);
     if (!ephemeral) return this.#post(message);
+    this.#attention.touch();
     this.#link.current?.send({ ...message, ephemeral });
     return null;
   }
@@ -176,7 +186,22 @@ export class RoomClient {
   /** @param {import("./outbox.js").Message} message */
   #post(message) {
     if (!this.#joining) throw new RoomError("not-joined", "Join the room first.");
-    return this.#outbox.add(message);
+    this.#attention.touch();
+    const stored = this.#outbox.add(message);
+    this.wake();
+    return stored;
+  }
+
+  /** Come back from dozing, as if somebody had touched the page: for input that is no event of the page, such as a gamepad's. */
+  wake() {
+    this.#attention.touch();
+    this.#link.wake();
+  }
+
+  #tired() {
+    // Who talks in the voice call is here, whatever the hands do; and what waits to be stored needs the socket.
+    const calling = this.#log.members.get(this.#welcome?.seat ?? -1)?.voice;
+    if (!calling && this.#outbox.pending === 0) this.#link.doze();
   }
 
   /** @param {import("./types.js").Welcome} welcome @param {number | null} resumedAt */
@@ -193,10 +218,12 @@ export class RoomClient {
     if (returned) this.#emitter.emit("recovered", { recovered: welcome.recovered });
     this.#poses.start(welcome);
     this.#outbox.connected();
+    if (this.#mayDoze) this.#attention.watch(welcome.doze);
     return true;
   }
 
   #disconnected() {
+    this.#attention.rest();
     this.#poses.stop();
     this.#refresh.stop();
     this.#outbox.disconnected();
@@ -260,6 +287,7 @@ export class RoomClient {
     if (over) {
       const error = state === "left" ? new RoomError("left", "You left the room.") : new RoomError(reason?.name ?? state, reason?.detail ?? "");
       this.#joining = null;
+      this.#attention.close();
       this.#journal.forget();
       this.#outbox.abandon(error);
       joining?.reject(error);

@@ -23,7 +23,7 @@
  * @typedef {{offset: number, time: number, replayed: boolean}} EventPlace
  *   `replayed`: it happened while this client was away; the member list of the welcome already shows it.
  * @typedef {EventPlace & {type: "joined"} & Member} JoinedEvent
- * @typedef {EventPlace & {type: "left", seat: number, userId: string, reason: "left" | "lost" | "kicked" | "banned" | "ended"}} LeftEvent
+ * @typedef {EventPlace & {type: "left", seat: number, userId: string, reason: "left" | "lost" | "kicked" | "banned" | "idle" | "ended"}} LeftEvent
  * @typedef {EventPlace & {type: "chat", id: string, seat: number, userId: string, name: string, text: string}} ChatEvent
  * @typedef {Partial<EventPlace> & {type: "signal", id: string, seat: number, userId: string, name: string, signal: string, data: unknown}} SignalEvent
  *   An ephemeral signal has no `offset`.
@@ -36,9 +36,10 @@
  *   frameBytes?: number, textLength?: number}} Limits
  * @typedef {{type: "welcome", session: string, seat: number, user: User, role: Role, room: Room, members: Member[],
  *   epoch: string, offset: number, head: number, recovered: boolean, history: ChatEvent[], resume: string, tickHz: number,
- *   pingMs: number, serverTime: number, limits?: Limits, expiresIn?: number}} Welcome
+ *   pingMs: number, serverTime: number, limits?: Limits, expiresIn?: number, version?: number,
+ *   doze?: {hiddenS: number, idleS: number, awayS: number}}} Welcome
  *
- * @typedef {"idle" | "connecting" | "joining" | "joined" | "migrating" | "reconnecting" | "left" | "refused"} State
+ * @typedef {"idle" | "connecting" | "joining" | "joined" | "migrating" | "reconnecting" | "dozing" | "left" | "refused"} State
  * @typedef {{code: number, name: string, detail: string, action: import("./close-codes.js").Action}} Reason
  *   Why a connection ended: the close code, its stable name, what the relay said, and what the client does about it.
  *

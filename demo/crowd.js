@@ -9,6 +9,8 @@ import { seatColour } from "./seats.js";
 
 /** Whom one looks at by oneself. */
 const NEAR_M = 3.2;
+/** Over the last pose of somebody who dozes: the head sinks, the eyes are closed. */
+const ASLEEP = { bones: { neck: [0.12, 0, 0.03, 0.992], head: [0.25, 0, 0.06, 0.966] }, expressions: { blink: 1 } };
 
 /** @typedef {{member: import("../client/types.js").Member, avatar: Avatar, label: Label, look: string | null}} Somebody */
 
@@ -50,7 +52,7 @@ export class Crowd {
         this.#people.set(seat, somebody);
       }
       somebody.member = member;
-      somebody.label.call(member.name, seatColour(seat), seat === own);
+      somebody.label.call(member.name, seatColour(seat), { own: seat === own, asleep: member.away });
       const worn = seat === own ? account.avatar : member.avatar;
       const look = `${worn?.source} ${worn?.id}`;
       if (look === somebody.look) continue;
@@ -71,6 +73,7 @@ export class Crowd {
     for (const [seat, { member, avatar, label }] of this.#people) {
       if (seat === this.#room.seat) avatar.take(ownPose);
       else if (this.#remote.sample(seat)) avatar.take(this.#remote.pose(seat));
+      if (member.away) avatar.take(ASLEEP);
       avatar.update(dt, eye, voice(member.userId));
       label.move(avatar.place.visible ? this.#stage.project(this.#point.copy(avatar.crown)) : null);
     }

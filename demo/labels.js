@@ -17,11 +17,12 @@ export class Label {
     layer.append(this.#root);
   }
 
-  /** @param {string} name @param {string} colour @param {boolean} own */
-  call(name, colour, own) {
-    this.#name.textContent = name;
+  /** @param {string} name @param {string} colour @param {{own: boolean, asleep: boolean}} how */
+  call(name, colour, { own, asleep }) {
+    this.#name.textContent = asleep ? `${name} 💤` : name;
     this.#root.style.setProperty("--seat", colour);
     this.#root.classList.toggle("own", own);
+    this.#root.classList.toggle("asleep", asleep);
   }
 
   /** @param {string} text */

@@ -146,7 +146,7 @@ export class RoomView {
     room.on("left", (event) => {
       const name = this.#names.get(event.userId) ?? "";
       sync();
-      const how = event.reason === "lost" ? "lost" : event.reason === "kicked" || event.reason === "banned" ? "kicked" : "left";
+      const how = event.reason === "lost" || event.reason === "idle" ? event.reason : event.reason === "kicked" || event.reason === "banned" ? "kicked" : "left";
       if (event.userId !== room.user?.id && name) this.#chat.note(t(`chat.${how}`, { name }));
     });
     room.on("member", sync);

@@ -26,6 +26,7 @@ from relay.app import Relay
 from relay.app import Services as RelayServices
 from relay.serve import bind, serve
 from vchat.config import ConfigError, Reader
+from vchat.idleness import Idleness, read_idleness
 from vchat.ids import new_id
 from vchat.json_lines import JsonLines
 from vchat.provider_settings import ProviderSettings, read_provider_settings
@@ -41,6 +42,7 @@ class Settings:
     port: int
     data: Path
     providers: ProviderSettings
+    idleness: Idleness
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -52,6 +54,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         port=read.number("PORT", 8080, least=0, most=65535),
         data=Path(read.text("VCHAT_DATA", ".vchat")),
         providers=read_provider_settings(environ, read),
+        idleness=read_idleness(read),
     )
     read.check()
     return settings
@@ -96,6 +99,7 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
             instance=instance,
             name="local",
             queue=queue,
+            idleness=settings.idleness,
         )
     )
     # The page may be opened as localhost or as 127.0.0.1, and connects to the relay's one name.

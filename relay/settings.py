@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vchat import limits
 from vchat.config import Reader
-from vchat.idleness import Idleness
+from vchat.idleness import Idleness, read_idleness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +39,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         name=read.text("VCHAT_RELAY_NAME", "relay"),
         host=read.text("HOST", "0.0.0.0"),  # noqa: S104 (a container's own network)
         port=read.number("PORT", 8080, least=0, most=65535),
-        idleness=Idleness(
-            hidden_s=read.number("VCHAT_DOZE_HIDDEN_S", limits.DOZE_HIDDEN_S, least=1, most=86400),
-            idle_s=read.number("VCHAT_DOZE_IDLE_S", limits.DOZE_IDLE_S, least=1, most=86400),
-            away_s=read.number("VCHAT_AWAY_S", limits.AWAY_S, least=15, most=86400 // 4),
-            kick=read.choice("VCHAT_KICK_IDLE", ("yes", "no"), "no") == "yes",
-        ),
+        idleness=read_idleness(read),
     )
     read.check()
     return settings

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vchat import limits
+from vchat.config import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,13 @@ class Idleness:
 
 
 USUAL = Idleness()
+
+
+def read_idleness(read: Reader) -> Idleness:
+    """What the environment says of it, or the usual."""
+    return Idleness(
+        hidden_s=read.number("VCHAT_DOZE_HIDDEN_S", limits.DOZE_HIDDEN_S, least=1, most=86_400),
+        idle_s=read.number("VCHAT_DOZE_IDLE_S", limits.DOZE_IDLE_S, least=1, most=86_400),
+        away_s=read.number("VCHAT_AWAY_S", limits.AWAY_S, least=15, most=21_600),
+        kick=read.choice("VCHAT_KICK_IDLE", ("yes", "no"), "no") == "yes",
+    )

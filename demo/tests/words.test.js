@@ -29,7 +29,7 @@ test("every key the page asks for has words", () => {
     ...[...text.matchAll(/\bt\("([^"]+)"/g)].map((found) => found[1]),
     ...[...text.matchAll(/data-i18n(?:-[a-z-]+)?="([^"]+)"/g)].map((found) => found[1]),
     ...Object.keys(EMOTES).map((name) => `emote.${name}`),
-    ...["idle", "connecting", "joining", "joined", "migrating", "reconnecting", "left", "refused"].map((state) => `state.${state}`),
+    ...["idle", "connecting", "joining", "joined", "migrating", "reconnecting", "dozing", "left", "refused"].map((state) => `state.${state}`),
   ];
   assert.ok(asked.length > 60);
   for (const key of asked) assert.ok(key in STRINGS.en, `no words for ${key}`);
@@ -39,7 +39,7 @@ test("every final close code of the SDK says what to do next", async () => {
   const { reasonFor } = await import("../../client/close-codes.js");
   const codes = Array.from({ length: 200 }, (_, i) => 4300 + i).map((code) => reasonFor(code, "")).filter(({ name }) => !name.startsWith("close-"));
   assert.ok(codes.length >= 10);
-  for (const { name } of codes) assert.ok(`refused.${name}` in STRINGS.en, `no words for ${name}`);
+  for (const name of ["idle", ...codes.map(({ name }) => name)]) assert.ok(`refused.${name}` in STRINGS.en, `no words for ${name}`);
 });
 
 test("the language is the one chosen before, else the browser's first that we have, else English", () => {
