@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
-.PHONY: help run cloud test faults fuzz check format lint types contracts client-check
+.PHONY: help run cloud test faults fuzz audit check format lint types contracts client-check
 
 # npm of the system, or else one from PyPI inside .venv.
 NPM = $(shell command -v npm || echo $(BIN)/npm)
@@ -62,6 +62,9 @@ faults: $(VENV)/dev ## Break relays, Redis and Pub/Sub under chatting people (SE
 
 fuzz: $(VENV)/dev ## Inputs made by chance against every reader of strangers' bytes (INPUTS=… SECONDS=… SEED=…)
 	@$(BIN)/python -m tests.fuzz.run $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+audit: $(VENV)/dev $(VENV)/npm ## Known vulnerabilities in what we depend on (STRICT=1: fail where no database answers)
+	@$(NODE_PATH_FIRST) $(BIN)/python -m infra.tools.audit $(if $(STRICT),--strict)
 
 check: lint types contracts client-check test ## What CI runs: format, lint, types, contracts, tests
 

@@ -24,6 +24,11 @@ def ask(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = No
     return None if done.returncode else str(done.stdout).strip()
 
 
+def output_of(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
+    """What a program prints, whether it fails or not."""
+    return str(_run(words, env, cwd, capture=True).stdout)
+
+
 def code_of(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
     """Run a program in the person's terminal; its exit code."""
     return _run(words, env, cwd, capture=False).returncode
