@@ -15,6 +15,7 @@ import pytest
 
 from tests.components import need
 from tests.relays import new_room
+from tests.test_limits import proved
 from vchat import inbound, limits, outbound
 from vchat.errors import Why
 from vchat.idleness import USUAL
@@ -128,6 +129,14 @@ def test_every_limit_is_documented_with_its_value():
     }
     known = {name: in_code(value) for name, value in vars(limits).items() if name.isupper()}
     assert told == known
+
+
+def test_every_limit_is_proved():
+    # Give a new limit a row in tests/test_limits.py: what is taken at it, and refused beyond it; or
+    # the test that shows that.
+    known = {name for name in vars(limits) if name.isupper()}
+    assert known - proved() == set()
+    assert proved() - known == set()
 
 
 # What pages point to

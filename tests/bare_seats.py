@@ -1,0 +1,102 @@
+"""Sessions of a relay with no socket: a line that goes nowhere, and a room to sit in."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from unittest.mock import patch
+
+from fakeredis import FakeAsyncRedis
+
+from adapters.bus_memory import InProcessBus
+from adapters.state_redis import RedisState
+from relay.door import Door
+from relay.hub import Hub
+from relay.line import Ear, Frame
+from relay.session import Session
+from tests.relays import ISSUER, RING, new_room, ticket
+from vchat import limits, outbound, ticks
+from vchat.idleness import USUAL
+from vchat.limits import Rate
+
+FREE = Rate(10**9, 10**9)
+"""As good as no limit."""
+SPEEDS = ("CHAT", "SIGNAL", "CONTROL", "POSE")
+
+
+class BareSeat:
+    """One session over a line that goes nowhere, and what it was sent."""
+
+    tick_hz = limits.TICK_HZ
+
+    def __init__(self, room_id: str, hub: Hub, door: Door) -> None:
+        self.sent: list[Frame] = []
+        self.code: int | None = None
+        self.ear: Ear
+        session = Session(
+            room_id, self, hub=hub, door=door, clock=time.time, relay="bare", idleness=USUAL
+        )
+        self.task = asyncio.create_task(session.run())
+
+    def start(self, ear: Ear) -> None:
+        self.ear = ear
+
+    def send(self, frame: Frame) -> None:
+        if frame.payload == outbound.PING:
+            asyncio.get_running_loop().call_soon(self.ear.on_text, '{"type":"pong"}')
+        else:
+            self.sent.append(frame)
+
+    def offer(self, frame: Frame) -> bool:
+        self.sent.append(frame)
+        return True
+
+    async def close(self, code: int, reason: str) -> None:
+        self.code = code
+
+    def texts(self) -> list[dict[str, Any]]:
+        """What was sent as text since the last time."""
+        sent, self.sent = self.sent, []
+        for frame in sent:
+            if frame.binary:
+                ticks.parse_tick(frame.payload)
+        return [json.loads(frame.payload) for frame in sent if not frame.binary]
+
+
+class BareRoom:
+    """A room on a relay of its own; `sit` takes a seat in it."""
+
+    def __init__(self, state: RedisState, hub: Hub) -> None:
+        self._hub = hub
+        self._door = Door(state, issuer=ISSUER, keys=lambda: RING.public, clock=time.time)
+        self.room = new_room()
+
+    async def sit(self, user: str) -> tuple[BareSeat, dict[str, Any]]:
+        """Somebody's seat, and the welcome that came first."""
+        seat = BareSeat(self.room.id, self._hub, self._door)
+        await asyncio.sleep(0)
+        seat.ear.on_text(json.dumps({"type": "hello", "ticket": ticket(self.room.id, user)}))
+        while not seat.sent:  # noqa: ASYNC110 (a line tells nobody what it was sent)
+            await asyncio.sleep(0)
+        (welcome, *_) = seat.texts()
+        assert welcome["type"] == "welcome", welcome
+        return seat, welcome
+
+
+@asynccontextmanager
+async def bare_room() -> AsyncIterator[BareRoom]:
+    """Somewhere to sit, where nobody is too fast."""
+    redis = FakeAsyncRedis()
+    state = RedisState(redis)
+    bus = InProcessBus().instance("bare")
+    hub = Hub(instance="bare", relay="bare", state=state, bus=bus, clock=time.time)
+    with patch.multiple(limits, **dict.fromkeys(SPEEDS, FREE)):
+        try:
+            where = BareRoom(state, hub)
+            await state.show_room(where.room)
+            yield where
+        finally:
+            await hub.stop()
+            await redis.aclose()
