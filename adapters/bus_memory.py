@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from adapters.bus_inbox import CAPACITY, Inbox, checked
 from vchat.bus import Bus
+from vchat.gauges import BusGauges
 
 
 class InProcessBus:
@@ -13,17 +14,18 @@ class InProcessBus:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._rooms: dict[str, list[tuple[str, Inbox]]] = {}
-        self.dropped = 0
-        """Messages that slow listeners lost, since the start."""
+        self.gauges = BusGauges()
 
     def instance(self, name: str) -> Bus:
         """The bus as one relay or function sees it: it does not hear what it says itself."""
         return _Instance(self, name)
 
     def send(self, sender: str, room_id: str, message: bytes) -> None:
+        self.gauges.sent += 1
         for name, inbox in self._rooms.get(room_id, ()):
-            if name != sender and not inbox.put(message):
-                self.dropped += 1
+            if name != sender:
+                self.gauges.received += 1
+                self.gauges.dropped += not inbox.put(message)
 
     def enter(self, name: str, room_id: str) -> Inbox:
         inbox = Inbox(self._capacity)
@@ -50,6 +52,7 @@ class _Instance:
     def __init__(self, shared: InProcessBus, name: str) -> None:
         self._shared = shared
         self._name = name
+        self.gauges = shared.gauges
 
     async def publish(self, room_id: str, message: bytes) -> None:
         self._shared.send(self._name, room_id, checked(message))
@@ -61,6 +64,9 @@ class _Instance:
             yield inbox
         finally:
             self._shared.leave(room_id, inbox)
+
+    async def check(self) -> str | None:
+        return None
 
     async def close(self) -> None:
         self._shared.end(self._name)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from adapters.bus_gauges import BusGauges
 from adapters.bus_inbox import CAPACITY, Inbox, checked
 from adapters.google_trouble import ERRORS, Complaints, Trouble, trouble
 from adapters.pubsub_listening import Listening
@@ -14,6 +13,7 @@ from adapters.pubsub_names import checked_instance, topic_path
 from adapters.pubsub_outbox import Outbox
 from adapters.pubsub_wire import Wire
 from vchat.errors import Refused, Why
+from vchat.gauges import BusGauges
 from vchat.ids import new_room_id
 
 PUBLISH_S = 3.0

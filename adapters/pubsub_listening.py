@@ -7,12 +7,12 @@ import time
 from google.api_core import exceptions
 
 from adapters.backoff import Backoff
-from adapters.bus_gauges import BusGauges
 from adapters.bus_inbox import MESSAGE_BYTES, Inbox
 from adapters.google_trouble import ERRORS, Complaints, Trouble, trouble
 from adapters.pubsub_names import subscription_path
 from adapters.pubsub_stream import Received
 from adapters.pubsub_wire import Wire
+from vchat.gauges import BusGauges
 
 _log = logging.getLogger("vchat.bus")
 _RETRY_S = (0.05, 5.0)

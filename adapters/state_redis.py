@@ -4,6 +4,7 @@ With a fakeredis client the same script runs inside the process, for a server wi
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 from vchat import limits
 from vchat.errors import Refused, Why
 from vchat.events import Event, member_card
+from vchat.gauges import StateGauges
 from vchat.ids import new_id
 from vchat.limits import Rate
 from vchat.model import Member, Room, RoomStatus
@@ -68,16 +70,21 @@ class RedisState:
     """
 
     def __init__(self, redis: "Redis", *, clock: Callable[[], int] | None = None) -> None:
+        self.gauges = StateGauges()
         self._redis = redis
         self._clock = clock
         self._script: AsyncScript = redis.register_script(_SCRIPT)
 
     async def _reach(self, call: Awaitable[T]) -> T:
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 return await call
         except (RedisError, OSError, TimeoutError) as error:
+            self.gauges.failed += 1
             raise Refused(Why.UNAVAILABLE, retry_ms=_RETRY_MS) from error
+        finally:
+            self.gauges.took(time.perf_counter() - began)
 
     def _run(self, key: str, op: str, *args: str | bytes | int, client: Any = None) -> Any:
         now = "" if self._clock is None else self._clock()

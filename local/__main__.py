@@ -32,6 +32,7 @@ from vchat.json_lines import JsonLines
 from vchat.provider_settings import ProviderSettings, read_provider_settings
 
 _DISMISS_S = 2.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
             name="local",
             queue=queue,
             idleness=settings.idleness,
+            # Behind 127.0.0.1 there is only this machine.
+            metrics_token="" if settings.host in _LOOPBACK else None,
         )
     )
     # The page may be opened as localhost or as 127.0.0.1, and connects to the relay's one name.
@@ -117,12 +120,12 @@ async def _run(settings: Settings) -> None:
         raise ConfigError([problem, "Choose another, as in: make run PORT=8090"]) from error
     port = listener.getsockname()[1]
     app, relay, store = compose(settings, port)
-    relay.hub.start()
+    relay.start()
     print(f"V-Chat is at http://localhost:{port} (Ctrl-C ends it)", flush=True)
     try:
         await serve(app, listener, lambda: relay.hub.dismiss(_DISMISS_S))
     finally:
-        await relay.hub.stop()
+        await relay.stop()
         await store.close()
 
 

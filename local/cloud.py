@@ -117,7 +117,7 @@ def _ours(settings: Settings, outside: Mapping[str, Server]) -> tuple[Server, di
     framework = [sys.executable, "-m", "functions_framework", "--target", "api", "--source", source]
     functions = Server(
         [*framework, "--host", "{host}", "--port", "{port}"],
-        ready="/healthz",
+        ready="/health",
         environ={
             **shared,
             "VCHAT_RELAY_URLS": ",".join(_relay_urls(settings)),
@@ -129,7 +129,7 @@ def _ours(settings: Settings, outside: Mapping[str, Server]) -> tuple[Server, di
     relays = {
         f"relay-{port}": Server(
             [sys.executable, "-m", "relay"],
-            ready="/healthz",
+            ready="/ready",
             port=port,
             environ={
                 **shared,

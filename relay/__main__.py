@@ -48,12 +48,14 @@ async def _run(settings: Settings) -> None:
             name=settings.name,
             queue=RedisQueue(redis),
             idleness=settings.idleness,
+            metrics_token=settings.metrics_token,
+            usd_per_gib=settings.usd_per_gib,
         )
     )
     # Who connects meanwhile waits in the listener's queue: without keys every ticket looks forged,
     # and that is final for a browser.
     await keys.start()
-    relay.hub.start()
+    relay.start()
     log.info(
         "ready",
         extra={"instance": instance, "relay": settings.name, "port": listener.getsockname()[1]},
@@ -61,7 +63,7 @@ async def _run(settings: Settings) -> None:
     try:
         await serve(relay.application(), listener, lambda: relay.hub.drain(_DRAIN_S))
     finally:
-        await relay.hub.stop()
+        await relay.stop()
         await bus.close()
         await keys.close()
         await state.close()

@@ -1,5 +1,6 @@
 """The relay as an ASGI application: where browsers connect, and whether it is well."""
 
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from relay.door import Door
 from relay.hub import Hub
 from relay.line import Line, line_over
 from relay.lobby import Lobby
+from relay.minutes import Minutes
+from relay.readiness import Readiness
 from relay.session import Session
 from relay.streams import Streams
 from vchat.bus import Bus
@@ -41,6 +44,10 @@ class Services:
     idleness: Idleness = USUAL
     queue: Queue | None = None
     """Those who wait for a match; without it there is no lobby."""
+    metrics_token: str | None = None
+    """What whoever reads /metrics must show; "" lets everybody read, None nobody."""
+    usd_per_gib: float | None = None
+    """The price of traffic to browsers, for the estimates of what rooms cost."""
 
 
 class Relay:
@@ -54,14 +61,25 @@ class Relay:
             state=services.state,
             bus=services.bus,
             clock=services.clock,
+            closed=lambda room, seconds: self._minutes.room_closed(room, seconds),
         )
+        self._minutes = Minutes(
+            self.hub,
+            lambda: services.bus.gauges,
+            services.state.gauges,
+            relay=services.name,
+            usd_per_gib=services.usd_per_gib,
+        )
+        self._readiness = Readiness(self.hub, services.state, services.bus)
         self._door = Door(
             services.state, issuer=services.issuer, keys=services.keys, clock=services.clock
         )
         self.routes = [
             WebSocketRoute("/rooms/{room_id}", self._socket),
             Route("/rooms/{room_id}", self._no_upgrade),
-            Route("/healthz", self._health),
+            Route("/live", self._live),
+            Route("/ready", self._ready),
+            Route("/metrics", self._metrics),
         ]
         self.streams = Streams(
             self._session,
@@ -82,6 +100,15 @@ class Relay:
                 WebSocketRoute("/lobby", self._lobby_socket),
                 Route("/lobby", self._no_upgrade),
             ]
+
+    def start(self) -> None:
+        """Begin the work that goes on beside the requests."""
+        self.hub.start()
+        self.hub.tasks.start(self._minutes.keep(), "keeping the minutes")
+
+    async def stop(self) -> None:
+        await self.hub.stop()
+        self._minutes.write()
 
     def application(self) -> Starlette:
         """The relay as a deployable of its own."""
@@ -113,7 +140,8 @@ class Relay:
             await socket.send_denial_response(_upgrade_wanted())
             return
         await socket.accept(SUBPROTOCOL)
-        await self._lobby.attend(socket, self._refusal(socket))
+        with self.hub.doors.passing():
+            await self._lobby.attend(socket, self._refusal(socket))
 
     def _refusal(self, socket: WebSocket) -> Why | None:
         origin = socket.headers.get("origin")
@@ -123,8 +151,31 @@ class Relay:
     async def _no_upgrade(self, request: Request) -> Response:
         return _upgrade_wanted()
 
-    async def _health(self, request: Request) -> Response:
-        return JSONResponse({"status": "ok", "rooms": self.hub.rooms})
+    async def _live(self, request: Request) -> Response:
+        """That the process answers: asked by whoever would restart it, so nothing else counts."""
+        return JSONResponse({"status": "ok"})
+
+    async def _ready(self, request: Request) -> Response:
+        if away := await self._readiness.away():
+            return JSONResponse({"status": "not-ready", "away": away}, status_code=503)
+        return JSONResponse({"status": "ready"})
+
+    async def _metrics(self, request: Request) -> Response:
+        token = self._services.metrics_token
+        if token is None:
+            return PlainTextResponse("Not found.\n", status_code=404)
+        shown = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if token and not hmac.compare_digest(shown.encode(), token.encode()):
+            return PlainTextResponse("Expected Authorization: Bearer <token>.\n", status_code=401)
+        from relay import metrics  # kept out of the start; nobody who joins needs it
+
+        sources = metrics.Sources(
+            hub=self.hub,
+            bus=self._services.bus.gauges,
+            state=self._services.state.gauges,
+            usd_per_gib=self._services.usd_per_gib,
+        )
+        return Response(metrics.page(sources), media_type=metrics.CONTENT_TYPE)
 
 
 def _upgrade_wanted() -> Response:

@@ -1,11 +1,13 @@
 """The rooms of this instance: opened by the first to come, renewed together, closed by the last."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from relay.room import Room, Stay
+from relay.tally import Doors, Tally
 from relay.tasks import Tasks
 from vchat import limits
 from vchat.bus import Bus
@@ -23,17 +25,30 @@ class Hub:
     """Holds every room that has someone on this instance."""
 
     def __init__(
-        self, *, instance: str, relay: str, state: State, bus: Bus, clock: Callable[[], float]
+        self,
+        *,
+        instance: str,
+        relay: str,
+        state: State,
+        bus: Bus,
+        clock: Callable[[], float],
+        closed: Callable[[Room, float], None] = lambda room, seconds: None,
     ) -> None:
+        """`closed` is told of each room that was closed, and after how many seconds."""
         self._instance = instance
         self._relay = relay
         self.tasks = Tasks()
+        self.tally = Tally()
+        self.doors = Doors()
+        self.draining = False
         self._state = state
         self._bus = bus
         self._clock = clock
+        self._closed = closed
         self._loop = asyncio.get_running_loop()
         self._rooms: dict[str, Room] = {}
         self._visitors: dict[str, int] = {}
+        self._opened: dict[str, float] = {}
         self._closing: dict[str, asyncio.Event] = {}
         self._sweeps: dict[str, asyncio.TimerHandle] = {}
         self._empty = asyncio.Event()
@@ -61,6 +76,7 @@ class Hub:
                 bus=self._bus,
                 clock=self._clock,
             )
+            self._opened[room_id] = self._loop.time()
             self._empty.clear()
         room = self._rooms[room_id]
         self._visitors[room_id] = self._visitors.get(room_id, 0) + 1
@@ -70,6 +86,8 @@ class Hub:
             self._visitors[room_id] -= 1
             if not self._visitors[room_id]:
                 del self._visitors[room_id], self._rooms[room_id]
+                self.tally.add(room.counted())
+                self._closed(room, self._loop.time() - self._opened.pop(room_id))
                 self._closing[room_id] = closed = asyncio.Event()
                 if room_id in self._sweeps:
                     self._sweeps.pop(room_id).cancel()
@@ -87,8 +105,15 @@ class Hub:
         return [stay for room in self._rooms.values() for stay in room.stays()]
 
     @property
-    def rooms(self) -> int:
-        return len(self._rooms)
+    def rooms(self) -> list[Room]:
+        return list(self._rooms.values())
+
+    def counted(self) -> Tally:
+        """The counts of this instance up to now, with all its rooms."""
+        tally = dataclasses.replace(self.tally)
+        for room in self._rooms.values():
+            tally.add(room.counted())
+        return tally
 
     async def drain(self, seconds: float) -> None:
         """Move everybody to another instance: connections overlap, so that nobody is cut off.
@@ -96,6 +121,7 @@ class Hub:
         Subscriptions go first, since an instance that is killed before it is done would leave them
         behind for the janitor. Browsers are asked in turn, spread over the first half of the time.
         """
+        self.draining = True
         end = self._loop.time() + seconds
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds / 3):

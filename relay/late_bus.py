@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 
 from vchat.bus import Bus
+from vchat.gauges import BusGauges
 
 PATIENCE_S = 0.3
 """How long after its first use the loading begins: about what a welcome takes on a cold start."""
@@ -22,6 +23,7 @@ class LateBus:
         self._library = library
         self._make = make
         self._loading: asyncio.Task[Bus] | None = None
+        self.gauges = BusGauges()
 
     async def publish(self, room_id: str, message: bytes) -> None:
         await (await self._loaded()).publish(room_id, message)
@@ -31,6 +33,12 @@ class LateBus:
         bus = await self._loaded()
         async with bus.listen(room_id) as messages:
             yield messages
+
+    async def check(self) -> str | None:
+        """Nothing is wrong with a bus that nobody has needed yet."""
+        if self._loading is None or not self._loading.done():
+            return None
+        return await self._loading.result().check()
 
     async def close(self) -> None:
         if self._loading is not None:
@@ -46,4 +54,6 @@ class LateBus:
     async def _load(self) -> Bus:
         await asyncio.sleep(PATIENCE_S)
         await asyncio.to_thread(import_module, self._library)
-        return self._make()
+        bus = self._make()
+        self.gauges = bus.gauges
+        return bus

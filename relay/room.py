@@ -1,6 +1,7 @@
 """One room on this instance: who is connected here, what they were told, and who moved."""
 
 import asyncio
+import dataclasses
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from relay.line import Frame, Line
+from relay.tally import Tally
 from relay.tasks import Tasks
 from relay.teller import Teller
 from relay.ticker import Ticker
@@ -57,6 +59,8 @@ class Stay:
     generation: int = 0
     known: int = 0
     lagging: bool = False
+    posed: int = 0
+    """Bytes of poses that came over this connection."""
     arriving: list[Event] = field(default_factory=list)
 
 
@@ -114,12 +118,13 @@ class Room:
         self._state = state
         self._bus = bus
         self._tasks = Tasks()
+        self.tally = Tally()
         self._stays: dict[str, Stay] = {}
         self._newcomers: set[Stay] = set()
         self._events = Sequencer()
         self._filling = False
-        self._teller = Teller(self._stays.values)
-        self._ticker = Ticker(self._stays.values, clock)
+        self._teller = Teller(self._stays.values, self.tally)
+        self._ticker = Ticker(self._stays.values, clock, self.tally)
         self._slow_mode_s = 0
         self._others = False
         self._heard_poses = False
@@ -164,6 +169,22 @@ class Room:
     def stays(self) -> list[Stay]:
         return [*self._stays.values(), *self._newcomers]
 
+    @property
+    def members(self) -> int:
+        """How many people are connected here."""
+        return len(self._stays)
+
+    def counted(self) -> Tally:
+        """The room's counts up to now."""
+        tally = dataclasses.replace(self.tally)
+        tally.pose_bytes_in += sum(stay.posed for stay in self.stays())
+        return tally
+
+    def _settle(self, stay: Stay) -> None:
+        """Take over what was counted for a stay that is no longer looked at."""
+        self.tally.pose_bytes_in += stay.posed
+        stay.posed = 0
+
     # Coming and going
 
     async def seat(
@@ -202,11 +223,14 @@ class Room:
         for event in sorted((*arrival.missed, *stay.arriving), key=lambda event: event.offset):
             if event.offset > stay.known:
                 stay.known = event.offset
-                stay.line.send(Frame(event.frame()))
+                frame = Frame(event.frame())
+                stay.line.send(frame)
+                self.tally.event(frame, 1)
         stay.arriving.clear()
         newer = self._stays.get(stay.me.user_id)
         if newer is not None and newer.generation > stay.generation:
             # While this one was being welcomed another connection of the person took the seat.
+            self._settle(stay)
             stay.close(Why.MIGRATE if newer.session == stay.session else Why.REPLACED)
             return
         self._stays[stay.me.user_id] = stay
@@ -216,6 +240,7 @@ class Room:
     async def exit(self, stay: Stay, *, left: bool) -> None:
         """The connection is over: give up the seat if the person left, else hold it a while."""
         self._newcomers.discard(stay)
+        self._settle(stay)
         if self._stays.get(stay.me.user_id) is stay:
             del self._stays[stay.me.user_id]
         if not stay.generation:
@@ -267,6 +292,7 @@ class Room:
         """Number, store and deliver an event; its offset. Raises Refused."""
         said = await self._state.append(self.id, stay.me.user_id, message_id, body, chat=chat)
         if said.fresh:
+            self.tally.stored += 1
             event = Event(said.at.offset, said.time, body)
             self._learn(said.at.epoch, said.at.offset, [event])
         return said.at.offset
@@ -385,10 +411,12 @@ class Room:
         # The same session on a new connection. The browser closes the old one itself once it has
         # switched; one that is only half open is closed for it.
         del self._stays[user_id]
+        self._settle(old)
         asyncio.get_running_loop().call_later(_SUPERSEDED_S, old.close, Why.MIGRATE)
 
     def _send_all(self, payload: bytes) -> None:
         frame = Frame(payload)
+        self.tally.event(frame, len(self._stays))
         for stay in self._stays.values():
             stay.line.send(frame)
 
@@ -436,6 +464,7 @@ class Room:
                 self._send_all(frame)
 
     def _publish(self, message: bytes) -> None:
+        self.tally.unpublished += len(self._outbox) == _BUS_BACKLOG
         self._outbox.append(message)
         if self._publisher is None or self._publisher.done():
             self._publisher = self._tasks.start(self._drain_outbox(), f"publishing to {self.id}")
@@ -447,4 +476,5 @@ class Room:
                 await self._bus.publish(self.id, message)
             except Refused:
                 # Events are in the log, where the others find them; poses are stale by now.
+                self.tally.unpublished += 1
                 log.info("a message to %s did not go out", self.id)

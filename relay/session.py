@@ -65,13 +65,14 @@ class Session:
         self._gone: int | None = None
         self._bye: tuple[Why, int | None] | None = None
         self._room: Room | None = None
+        self._tally = hub.tally
         self._stay: Stay | None = None
         self._admission: Admission | None = None
         self._resume = ""
         self._quiet = False
         self._active_at = now = self._loop.time()
         self._poses = Bucket(limits.POSE, now)
-        self._poses_ahead = 0
+        self._poses_ahead = self._poses_let = 0
         self._poser: Member | None = None
         self._chats = Bucket(limits.CHAT, now)
         self._signals = Bucket(limits.SIGNAL, now)
@@ -83,6 +84,10 @@ class Session:
 
     async def run(self, refusal: Why | None = None) -> None:
         """Stay until either side ends it. With `refusal` the browser only hears why it must go."""
+        with self._hub.doors.passing():
+            await self._run(refusal)
+
+    async def _run(self, refusal: Why | None) -> None:
         self._line.start(self)
         left = False
         try:
@@ -92,13 +97,15 @@ class Session:
                 raise Refused(Why.ROOM_NOT_FOUND)
             admission = await self._admitted()
             async with self._hub.room(self._room_id) as room:
-                self._room = room
+                self._room, self._tally = room, room.tally
                 try:
                     await self._enter(room, admission)
                     left = await self._converse()
                 finally:
+                    self._tally.poses_in += self._poses_let - self._poses_ahead
                     if self._stay is not None:
                         await room.exit(self._stay, left=left or self._gone == 1000)
+                    self._tally = self._hub.tally
         except Refused as refused:
             self.close(refused.why, refused.retry_ms)
         except Exception:
@@ -144,7 +151,7 @@ class Session:
         if ends_at <= now * 1000:
             ends_at = round((now + limits.WAKE_S) * 1000)
         seated = arrival.seated
-        self._line.send(
+        self._send(
             Frame(
                 outbound.welcome(
                     session=stay.session,
@@ -179,10 +186,11 @@ class Session:
         """Handle messages until it ends; True when the browser said `leave`."""
         while (text := await self._next()) is not None:
             message = inbound.parse(text)
+            self._count(message, len(text.encode()))
             message_id = getattr(message, "id", None)
             try:
                 if isinstance(message, Leave):
-                    self._line.send(Frame(outbound.LEFT))
+                    self._send(Frame(outbound.LEFT))
                     return True
                 if isinstance(message, Doze):
                     await self._doze()
@@ -195,13 +203,28 @@ class Session:
                     self._complain(refused, message_id)
         return False
 
+    def _send(self, frame: Frame) -> None:
+        """Say something to this browser alone."""
+        self._tally.control(frame)
+        self._line.send(frame)
+
+    def _count(self, message: Message | Unusable, size: int) -> None:
+        if isinstance(message, Chat | Signal):
+            self._tally.events_in += 1
+            self._tally.event_bytes_in += size
+        else:
+            self._tally.controls_in += 1
+            self._tally.control_bytes_in += size
+
     async def _hang_up(self) -> None:
         if self._gone is None and self._bye is None:
             await self._line.close(1000, "left")
             return
         why, retry_ms = self._bye or (Why.NO_PONG, None)
+        if self._bye is not None:
+            self._hub.doors.closes[why.value.code] += 1
         if self._gone is None:
-            self._line.send(Frame(outbound.bye(why, retry_ms)))
+            self._send(Frame(outbound.bye(why, retry_ms)))
         assert why.value.close is not None
         await self._line.close(why.value.close, why.value.code)
 
@@ -213,7 +236,7 @@ class Session:
 
     def migrate(self, after_ms: int, grace_s: float, why: Why) -> None:
         """Ask the browser to open a second connection before this one goes."""
-        self._line.send(Frame(outbound.migrate(after_ms)))
+        self._send(Frame(outbound.migrate(after_ms)))
         self._later("migrate", after_ms / 1000 + grace_s, lambda: self.close(why))
 
     # What comes from the transport
@@ -238,6 +261,7 @@ class Session:
                 raise Refused(Why.NO_HELLO)
             if self._bye is not None:
                 return
+            stay.posed += len(data)
             seq, body = ticks.parse_pose(data)
             if self._poses_ahead and stay.me is self._poser:
                 self._poses_ahead -= 1
@@ -255,7 +279,9 @@ class Session:
         elif not may(me.role, Action.POSE):
             self._strike(Refused(Why.FORBIDDEN, "Spectators have no avatar."))
         else:
+            self._tally.poses_in += self._poses_let - self._poses_ahead
             self._poser, self._poses_ahead = me, self._poses.take_ahead(_POSES_AHEAD)
+            self._poses_let = self._poses_ahead + 1
             return True
         return False
 
@@ -339,7 +365,7 @@ class Session:
         assert self._room is not None
         assert self._stay is not None
         offset = await self._room.say(self._stay, message_id, body, chat=chat)
-        self._line.send(Frame(outbound.ack(message_id, offset)))
+        self._send(Frame(outbound.ack(message_id, offset)))
 
     async def _refresh(self, ticket: str) -> None:
         assert self._room is not None
@@ -357,7 +383,7 @@ class Session:
         self._resume = await self._door.give_resume(self._room_id, renewed)
         self._expire_at(renewed.expires_at)
         expires_in = self._expires_in(renewed.expires_at)
-        self._line.send(Frame(outbound.refreshed(self._resume, expires_in)))
+        self._send(Frame(outbound.refreshed(self._resume, expires_in)))
 
     async def _doze(self) -> None:
         """Give up this connection and keep the seat, as its browser asked."""
@@ -392,14 +418,14 @@ class Session:
         if refused.why is Why.TOO_FAST and self._strikes.take(self._loop.time()):
             self.close(Why.TOO_FAST)
             return
-        self._line.send(Frame(outbound.error(refused, message_id)))
+        self._send(Frame(outbound.error(refused, message_id)))
 
     def _strike(self, refused: Refused) -> None:
         """Like `_complain` for poses, of which only some are answered."""
         if self._strikes.take(self._loop.time()):
             self.close(Why.TOO_FAST)
         elif not self._complaints.take(self._loop.time()):
-            self._line.send(Frame(outbound.error(refused)))
+            self._send(Frame(outbound.error(refused)))
 
     # Time
 
@@ -410,7 +436,7 @@ class Session:
 
     def _ping(self) -> None:
         self._quiet = True
-        self._line.send(_PING)
+        self._send(_PING)
         self._later("pong", limits.PONG_S, self._check_pong)
         self._later("ping", limits.PING_MS / 1000, self._ping)
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from vchat.config import Reader
 from vchat.idleness import Idleness, read_idleness
 
+_TOKEN_LENGTH = 16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`issuer` is the API's public URL, `name` what people see of this relay; `emulator` is the
-    Pub/Sub emulator's host and port, for development."""
+    Pub/Sub emulator's host and port, for development; `metrics_token` opens /metrics to who shows
+    it; `usd_per_gib` is what traffic to browsers costs."""
 
     issuer: str
     origins: frozenset[str]
@@ -22,6 +25,8 @@ class Settings:
     host: str
     port: int
     idleness: Idleness
+    metrics_token: str | None
+    usd_per_gib: float | None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -40,6 +45,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         host=read.text("HOST", "0.0.0.0"),  # noqa: S104 (a container's own network)
         port=read.number("PORT", 8080, least=0, most=65535),
         idleness=read_idleness(read),
+        metrics_token=read.text("VCHAT_METRICS_TOKEN", "") or None,
+        usd_per_gib=read.decimal("VCHAT_USD_PER_GIB"),
     )
+    if settings.metrics_token is not None and len(settings.metrics_token) < _TOKEN_LENGTH:
+        read.wrong("VCHAT_METRICS_TOKEN", f"must have at least {_TOKEN_LENGTH} characters")
     read.check()
     return settings

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from relay.line import Bundle, Frame, Line
+from relay.tally import Tally
 from vchat import limits
 from vchat.events import Event
 
@@ -27,8 +28,9 @@ class Listener(Protocol):
 class Teller:
     """Gives each listener every event it does not know, in order."""
 
-    def __init__(self, listeners: Callable[[], Collection[Listener]]) -> None:
+    def __init__(self, listeners: Callable[[], Collection[Listener]], tally: Tally) -> None:
         self._listeners = listeners
+        self._tally = tally
         self._loop = asyncio.get_running_loop()
         self._untold: list[Event] = []
         self._told_at = float("-inf")
@@ -55,13 +57,19 @@ class Teller:
         frames = [Frame(event.frame()) for event in events]
         together = frames[0] if len(frames) == 1 else Bundle(frames)
         before, last = events[0].offset - 1, events[-1].offset
-        for listener in self._listeners():
+        listeners = self._listeners()
+        told = len(listeners)
+        for listener in listeners:
             if listener.known <= before:
                 listener.known = last
                 listener.line.send(together)
-            elif listener.known < last:
-                # Came while these were waiting, and was welcomed with the first of them.
-                for event, frame in zip(events, frames, strict=True):
-                    if event.offset > listener.known:
-                        listener.known = event.offset
-                        listener.line.send(frame)
+                continue
+            told -= 1
+            # Came while these were waiting, and was welcomed with the first of them.
+            for event, frame in zip(events, frames, strict=True):
+                if event.offset > listener.known:
+                    listener.known = event.offset
+                    listener.line.send(frame)
+                    self._tally.event(frame, 1)
+        for frame in frames:
+            self._tally.event(frame, told)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from relay.line import Frame, Line
+from relay.tally import Tally
 from vchat import limits, ticks
 from vchat.crowd import TICKS_BETWEEN, Crowd
 from vchat.model import Member
@@ -35,9 +36,13 @@ class Ticker:
     """Merges what is put on the board and sends it to all watchers, when there is something."""
 
     def __init__(
-        self, watchers: Callable[[], Collection[Watcher]], clock: Callable[[], float]
+        self,
+        watchers: Callable[[], Collection[Watcher]],
+        clock: Callable[[], float],
+        tally: Tally,
     ) -> None:
         self.board = PoseBoard()
+        self._tally = tally
         self._crowd: Crowd | None = None
         self._regroup_in = 0
         self._watchers = watchers
@@ -58,7 +63,9 @@ class Ticker:
         """Show a newcomer everyone's last pose."""
         self._regroup_in = 0
         if entries := self.board.snapshot():
-            watcher.lagging = not watcher.line.offer(self._frame(entries, snapshot=True))
+            frame = self._frame(entries, snapshot=True)
+            watcher.lagging = not watcher.line.offer(frame)
+            self._tally.tick(frame, not watcher.lagging)
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -74,6 +81,7 @@ class Ticker:
 
     def _tick(self) -> None:
         self._timer = None
+        self._tally.ticks += 1
         changes = self.board.drain()
         if len(self.board) > (FULL if self._crowd is None else _EASED):
             self._show_by_square(changes)
@@ -89,12 +97,18 @@ class Ticker:
         entries = changes.joined()
         frame = self._frame(entries) if entries else None
         behind = []
-        for watcher in self._watchers():
+        watchers = self._watchers()
+        missed = 0
+        for watcher in watchers:
             if watcher.lagging:
                 behind.append(watcher)
             elif frame is not None and not watcher.line.offer(frame):
                 watcher.lagging = True
+                missed += 1
                 self._arm()
+        if frame is not None:
+            self._tally.tick(frame, len(watchers) - len(behind) - missed)
+            self._tally.skipped += len(behind) + missed
         self._catch_up(behind)
 
     def _show_by_square(self, changes: Changes) -> None:
@@ -108,18 +122,25 @@ class Ticker:
             moved = crowd.regroup([watcher.me.seat for watcher in self._watchers()])
         self._regroup_in -= 1
         frames = {square: self._frame(told) for square, told in crowd.tell(changes).items()}
+        for square, frame in frames.items():
+            self._tally.tick(frame, crowd.watching[square])
         behind = []
         for watcher in self._watchers():
+            seat = watcher.me.seat
+            told = frames.get(crowd.square(seat))
             if watcher.lagging:
                 behind.append(watcher)
-                continue
-            seat = watcher.me.seat
-            if near := moved.get(seat):
-                watcher.line.offer(self._frame(near))
-            frame = frames.get(crowd.square(seat))
-            if frame is not None and not watcher.line.offer(frame):
+            else:
+                if near := moved.get(seat):
+                    frame = self._frame(near)
+                    self._tally.tick(frame, watcher.line.offer(frame))
+                if told is None or watcher.line.offer(told):
+                    continue
                 watcher.lagging = True
                 self._arm()
+            if told is not None:
+                self._tally.tick(told, -1)
+                self._tally.skipped += 1
         self._catch_up(behind)
         if crowd.waiting:
             self._arm()
@@ -133,6 +154,7 @@ class Ticker:
             if watcher.line.ready:
                 snapshot = snapshot or self._frame(self.board.snapshot(), snapshot=True)
                 watcher.lagging = not watcher.line.offer(snapshot)
+                self._tally.tick(snapshot, not watcher.lagging)
             if watcher.lagging:
                 self._arm()
 

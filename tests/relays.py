@@ -243,6 +243,8 @@ async def running_relay(
     queue: Queue | None = None,
     idleness: Idleness = USUAL,
     way: str = "socket",
+    metrics_token: str | None = None,
+    usd_per_gib: float | None = None,
     **server: Any,
 ) -> AsyncIterator[RunningRelay]:
     """A relay on port 0. Relays that share `state` and `bus` share their rooms."""
@@ -259,6 +261,8 @@ async def running_relay(
             name=instance,
             queue=queue,
             idleness=idleness,
+            metrics_token=metrics_token,
+            usd_per_gib=usd_per_gib,
         )
     )
     listener = bind("127.0.0.1", 0)

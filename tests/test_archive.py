@@ -144,16 +144,20 @@ def test_every_entry_point_that_terraform_deploys_is_in_the_archive() -> None:
     assert set(deployed) <= targets()
 
 
+def _normal(distribution: str) -> str:
+    return distribution.lower().replace("_", "-")
+
+
 @pytest.mark.parametrize(
     ("name", "entry"), [("functions", "functions/main.py"), ("relay", "relay/__main__.py")]
 )
 def test_a_bundle_installs_whatever_its_code_imports(name: str, entry: str) -> None:
-    installed = {each.lower() for each in distributions(BUNDLES[name].requirements)}
+    installed = {_normal(each) for each in distributions(BUNDLES[name].requirements)}
     owners = importlib.metadata.packages_distributions()
     missing = {
         package
         for package in reached(ROOT / entry) - ONE_PROCESS
-        if not {owner.lower() for owner in owners.get(package, [package])} & installed
+        if not {_normal(owner) for owner in owners.get(package, [package])} & installed
     }
     assert missing == set()
 
@@ -208,7 +212,7 @@ def test_the_relays_bundle_starts_in_an_empty_folder_and_writes_nothing(
     before = files(folder)
     with (
         started("relay", folder, credentials) as base,
-        urllib.request.urlopen(f"{base}/healthz", timeout=20) as answer,
+        urllib.request.urlopen(f"{base}/live", timeout=20) as answer,
     ):
         assert answer.status == 200
     assert files(folder) == before

@@ -85,7 +85,7 @@ async def test_a_person_walks_through_functions_that_are_deployed_apart(tmp_path
         made = await at["tokens"]("POST", f"/rooms/{room}/tickets", {}, token=guest.token)
         keys = (await at["tokens"]("GET", "/.well-known/jwks.json")).json()
         for target, api in at.items():
-            assert (await api("GET", "/healthz")).status_code == 200
+            assert (await api("GET", "/health")).status_code == 200
             # A target answers its own part; only `api` answers all of them.
             answer = await api("GET", f"/rooms/{room}", unmarked=True)
             assert answer.status_code == (200 if target in ("rooms", "api") else 404)

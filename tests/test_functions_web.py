@@ -199,12 +199,12 @@ async def test_while_the_shared_state_is_away_signing_in_works_and_tickets_say_w
             await owner("GET", f"/rooms/{room}"),
             await world.api("GET", "/rooms"),
             await owner("DELETE", f"/rooms/{room}"),
-            await world.api("GET", "/healthz"),
+            await world.api("GET", "/health"),
         ):
             refused(answer, 503, "unavailable")
             assert answer.headers["retry-after"] == "1"
     assert (await owner("DELETE", f"/rooms/{room}")).status_code == 204
-    assert (await world.api("GET", "/healthz")).json() == {"status": "ok"}
+    assert (await world.api("GET", "/health")).json() == {"status": "ok"}
 
 
 async def test_while_the_store_is_away_everything_but_the_keys_waits_for_it(world: World):
@@ -217,7 +217,7 @@ async def test_while_the_store_is_away_everything_but_the_keys_waits_for_it(worl
         for name in ("account", "add_account", "room", "public_rooms"):
             patch.setattr(world.services.store, name, away)
         refused(await world.api("POST", "/auth/guest", {"name": "x"}), 503, "unavailable")
-        for path in ("/me", "/rooms", "/rooms/r" + "0" * 20, "/healthz"):
+        for path in ("/me", "/rooms", "/rooms/r" + "0" * 20, "/health"):
             refused(await owner("GET", path), 503, "unavailable")
         assert (await world.api("GET", "/.well-known/jwks.json")).status_code == 200
 

@@ -7,7 +7,14 @@ import sys
 import pytest
 
 _CLOUD = ["google.api_core", "google.auth", "google.protobuf", "google.pubsub_v1", "grpc"]
-_OTHERS = ["fakeredis", "functions_framework", "livekit", "numpy", "sse_starlette"]
+_OTHERS = [
+    "fakeredis",
+    "functions_framework",
+    "livekit",
+    "numpy",
+    "prometheus_client",
+    "sse_starlette",
+]
 HEAVY = {
     "relay.__main__": [*_CLOUD, *_OTHERS],
     "relay.app": [*_CLOUD, *_OTHERS, "redis", "httpx", "uvicorn"],

@@ -39,7 +39,7 @@ async def test_every_operation_answers_as_described(world: World):
     """Once through everything; each answer is validated by the client of these tests."""
     owner, guest = await world.guest(), await world.guest()
     api = world.api
-    await api("GET", "/healthz")
+    await api("GET", "/health")
     await api("GET", "/.well-known/jwks.json")
     session = {"refreshToken": owner.session["refreshToken"]}
     session = {"refreshToken": (await api("POST", "/auth/refresh", session)).json()["refreshToken"]}

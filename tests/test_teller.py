@@ -10,6 +10,7 @@ from fakeredis import FakeAsyncRedis
 from adapters.state_redis import RedisState
 from relay import teller
 from relay.line import Bundle, Frame
+from relay.tally import Tally
 from relay.teller import Teller
 from tests.relays import new_room, running_relay
 from vchat.events import Event
@@ -55,7 +56,7 @@ async def until_told(someone: Someone, count: int) -> None:
 
 async def test_few_listeners_hear_each_event_at_once():
     here = people(teller.MANY)
-    telling = Teller(lambda: here)
+    telling = Teller(lambda: here, Tally())
     for offset in (1, 2, 3):
         telling.tell(event(offset), urgent=False)
 
@@ -64,7 +65,7 @@ async def test_few_listeners_hear_each_event_at_once():
 
 async def test_many_hear_the_first_at_once_and_the_next_together():
     here = people(teller.MANY + 1)
-    telling = Teller(lambda: here)
+    telling = Teller(lambda: here, Tally())
     for offset in (1, 2, 3, 4):
         telling.tell(event(offset), urgent=False)
     assert here[0].heard() == frames(1)
@@ -78,7 +79,7 @@ async def test_many_hear_the_first_at_once_and_the_next_together():
 
 async def test_an_urgent_event_takes_those_that_wait_with_it():
     here = people(teller.MANY + 1)
-    telling = Teller(lambda: here)
+    telling = Teller(lambda: here, Tally())
     for offset in (1, 2, 3):
         telling.tell(event(offset), urgent=offset == 3)
 
@@ -87,7 +88,7 @@ async def test_an_urgent_event_takes_those_that_wait_with_it():
 
 async def test_who_came_while_events_waited_hears_only_what_the_welcome_did_not_tell():
     here = people(teller.MANY + 1)
-    telling = Teller(lambda: here)
+    telling = Teller(lambda: here, Tally())
     for offset in (1, 2, 3, 4):
         telling.tell(event(offset), urgent=False)
     here += [Someone(Line(), known=2), Someone(Line(), known=4)]
@@ -100,7 +101,7 @@ async def test_who_came_while_events_waited_hears_only_what_the_welcome_did_not_
 
 async def test_nothing_is_told_after_the_room_closed():
     here = people(teller.MANY + 1)
-    telling = Teller(lambda: here)
+    telling = Teller(lambda: here, Tally())
     telling.tell(event(1), urgent=False)
     telling.tell(event(2), urgent=False)
     telling.stop()

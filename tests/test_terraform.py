@@ -17,6 +17,7 @@ from vchat.config import EMULATORS, ConfigError
 from vchat.idleness import Idleness
 from vchat.keys import dump_ring, new_ring
 
+PRICES = json.loads((ROOT / "infra" / "prices.json").read_text())
 GOLDEN = Path(__file__).parent / "golden"
 INTEGRATIONS = (
     '{firebase={project="my-firebase"},livekit={url="wss://voice.example.com"},'
@@ -36,8 +37,15 @@ PROFILES = {
         '-var=budget={billing_account="012345-6789AB-CDEF01",amount=20}',
     ),
 }
-# What only one machine needs: never in a deployment.
-LOCAL_SETTINGS = {*EMULATORS, "VCHAT_DATA", "VROID_HUB_URL", "HOST", "PORT"}
+# What only one machine needs, or a relay that something scrapes: never in this deployment.
+LOCAL_SETTINGS = {
+    *EMULATORS,
+    "HOST",
+    "PORT",
+    "VCHAT_DATA",
+    "VCHAT_METRICS_TOKEN",
+    "VROID_HUB_URL",
+}
 
 
 @pytest.fixture(scope="session", name="workspace")
@@ -137,7 +145,8 @@ def test_relays_start_with_what_the_plan_gives_them_and_are_told_nothing_else(pl
     assert relays
     for relay in relays:
         environment = deployed(plan, relay)
-        read_relay(environment)
+        price = read_relay(environment).usd_per_gib
+        assert price == PRICES["google"]["egress_gib"]["price"][0][1]
         assert set(environment) <= environment.asked
 
 

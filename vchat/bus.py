@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from vchat.gauges import BusGauges
+
 
 class Bus(Protocol):
     """Carries messages to every instance that listens to a room.
@@ -13,6 +15,9 @@ class Bus(Protocol):
     `capacity` messages behind loses the oldest ones, never the bus; whoever needs them all finds
     the gap by offset and reads the room's log. An instance does not hear itself.
     """
+
+    @property
+    def gauges(self) -> BusGauges: ...
 
     async def publish(self, room_id: str, message: bytes) -> None:
         """Send to every other instance that listens. Nobody listening is no error.
@@ -25,5 +30,8 @@ class Bus(Protocol):
 
         Entering returns at once: the subscription may begin to deliver a little later.
         """
+
+    async def check(self) -> str | None:
+        """Whether messages can be sent: None, or one sentence for the operator about the cause."""
 
     async def close(self) -> None: ...

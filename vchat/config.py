@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 T = TypeVar("T")
 
 EMULATORS = ("PUBSUB_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST")
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _ORIGIN = re.compile(r"https?://[^/?#@\s*]+")
 
 
@@ -59,6 +60,16 @@ class Reader:
             self.wrong(name, f"must be a whole number from {least} to {most}")
             return default
         return int(value)
+
+    def decimal(self, name: str) -> float | None:
+        """A number of at least 0, such as 0.12; None when it is not set."""
+        value = self.text(name, "")
+        if not value:
+            return None
+        if not _DECIMAL.fullmatch(value):
+            self.wrong(name, "must be a number such as 0.12")
+            return None
+        return float(value)
 
     def url(self, name: str, schemes: tuple[str, ...], default: str | None = None) -> str:
         """A URL with one of these schemes, without a slash at its end."""

@@ -13,6 +13,7 @@ further away, up to twice; one that was told little takes the step back. Poses i
 own format are told everyone at once: only the application knows what may be left out of them.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from math import floor
@@ -67,6 +68,8 @@ class Crowd:
         self._views: dict[Square, _View] = {}
         self._waiting: dict[Square, Waiting] = {}
         self._count = 0
+        self.watching: Counter[Square] = Counter()
+        """How many of those who are told stood in each square when people were last grouped."""
 
     @property
     def waiting(self) -> bool:
@@ -89,9 +92,8 @@ class Crowd:
             square: tuple(level & seats for level in owed) or _nobody()
             for square, seats in people.items()
         }
-        self._views = {
-            square: self._view(square, people) for square in {self.square(at) for at in watchers}
-        }
+        self.watching = Counter(map(self.square, watchers))
+        self._views = {square: self._view(square, people) for square in self.watching}
         moved = {}
         for seat in watchers:
             square = self.square(seat)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from vchat.errors import Why
 from vchat.events import Event
+from vchat.gauges import StateGauges
 from vchat.limits import Rate
 from vchat.model import Avatar, Member, Room
 from vchat.policy import Role
@@ -111,6 +112,9 @@ class State(Protocol):
     When the state cannot be reached within its deadline, every method raises
     Refused(UNAVAILABLE): callers refuse what needs it and keep going without.
     """
+
+    @property
+    def gauges(self) -> StateGauges: ...
 
     # Rooms
     async def show_room(self, room: Room) -> None:

@@ -1,5 +1,10 @@
 # The relays. Cloud Run cannot address an instance, so a room is given to one of several equal services.
 
+locals {
+  # What the relays' estimates of a room's cost go by: the first step of traffic to the internet.
+  traffic_usd_per_gib = jsondecode(file("${path.module}/../prices.json")).google.egress_gib.price[0][1]
+}
+
 resource "google_cloud_run_v2_service" "relay" {
   for_each = toset(local.relay_names)
 
@@ -40,7 +45,7 @@ resource "google_cloud_run_v2_service" "relay" {
         timeout_seconds   = 1
         failure_threshold = 30
         http_get {
-          path = "/healthz"
+          path = "/live"
         }
       }
 
@@ -49,7 +54,7 @@ resource "google_cloud_run_v2_service" "relay" {
         timeout_seconds   = 5
         failure_threshold = 3
         http_get {
-          path = "/healthz"
+          path = "/live"
         }
       }
 
@@ -61,6 +66,7 @@ resource "google_cloud_run_v2_service" "relay" {
             VCHAT_JWKS_URL       = "${local.api_url}/.well-known/jwks.json"
             VCHAT_ORIGINS        = join(",", local.origins)
             VCHAT_RELAY_NAME     = each.key
+            VCHAT_USD_PER_GIB    = tostring(local.traffic_usd_per_gib)
             GOOGLE_CLOUD_PROJECT = var.project_id
           },
           local.memorystore == 1 ? { REDIS_URL = local.memorystore_url } : {},

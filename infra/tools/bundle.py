@@ -63,6 +63,7 @@ BUNDLES = {
                 "httptools",
                 "httpx",
                 "msgspec",
+                "prometheus-client",
                 "redis",
                 "sse-starlette",
                 "starlette",

@@ -53,7 +53,7 @@ def first_answer(folder: Path, settings: dict[str, str]) -> float:
     """Seconds from the start of the process to its first answer."""
     began = time.monotonic()
     with started("relay", folder, settings) as base:
-        urllib.request.urlopen(f"{base}/healthz", timeout=20).close()  # noqa: S310 - a loopback
+        urllib.request.urlopen(f"{base}/live", timeout=20).close()  # noqa: S310 - a loopback
         return time.monotonic() - began
 
 

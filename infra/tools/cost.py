@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.tools.bundle import ROOT
+from vchat.cost import WIRE_BYTES
 
 POSE_BYTES = 60
 """One avatar's body in one tick; see the table of docs/pose.md."""
 TICK_BYTES, ENTRY_BYTES = 8, 6
 """Headers of a tick frame and of each avatar in it."""
-WIRE_BYTES = 60
-"""WebSocket, TLS, TCP and IP headers of one frame, which are paid for too."""
 SOCKETS, CPU, GIB = 500, 1.0, 0.5
 """A relay instance as Terraform makes it by default."""
 SPLIT = 0.05

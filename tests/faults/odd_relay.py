@@ -26,6 +26,8 @@ class OddBus:
     """Keeps the port's promises (at least once, in any order), and none beyond them."""
 
     def __init__(self, bus: Bus, seed: int) -> None:
+        self.gauges = bus.gauges
+        self.check = bus.check
         self._bus = bus
         self._chance = random.Random(seed)
         self._late: set[asyncio.Task[None]] = set()

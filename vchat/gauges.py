@@ -1,6 +1,10 @@
-"""What a bus counts about itself, for whoever shows numbers."""
+"""What the bus and the shared state count about themselves, for whoever shows numbers."""
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+LATENCY_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Upper ends of the steps that latencies are counted in; one more step holds the rest."""
 
 
 @dataclass(slots=True)
@@ -29,3 +33,23 @@ class BusGauges:
     """Subscriptions that could not be deleted on leaving; the janitor's work."""
     lag_ms: float = 0.0
     """The age of the newest message on arrival, by this machine's clock and the service's."""
+
+
+@dataclass(slots=True)
+class StateGauges:
+    """Calls of the shared state since the start."""
+
+    steps: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_S) + 1))
+    """How many calls took up to each of LATENCY_S, and how many took longer."""
+    seconds: float = 0.0
+    """What all calls took together."""
+    failed: int = 0
+    """Calls that got no answer in time."""
+
+    def took(self, seconds: float) -> None:
+        self.steps[bisect_left(LATENCY_S, seconds)] += 1
+        self.seconds += seconds
+
+    @property
+    def calls(self) -> int:
+        return sum(self.steps)
