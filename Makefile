@@ -66,6 +66,13 @@ fuzz: $(VENV)/dev ## Inputs made by chance against every reader of strangers' by
 audit: $(VENV)/dev $(VENV)/npm ## Known vulnerabilities in what we depend on (STRICT=1: fail where no database answers)
 	@$(NODE_PATH_FIRST) $(BIN)/python -m infra.tools.audit $(if $(STRICT),--strict)
 
+vchat: $(VENV)/runtime ## Look into a running V-Chat: make vchat ARGS="watch ROOM" (or rooms, census)
+	@$(BIN)/python -m console $(ARGS)
+
+soak: $(VENV)/runtime ## Bots for a while; says what was lost (URL=… ROOMS=2 PEOPLE=8 MINUTES=1 HZ=20 REPLAY=file)
+	@$(BIN)/python -m console soak --rooms $(or $(ROOMS),2) --people $(or $(PEOPLE),8) --minutes $(or $(MINUTES),1) --hz $(or $(HZ),20) \
+	  $(if $(URL),--api '$(URL)') $(if $(REPLAY),--replay '$(REPLAY)')
+
 check: lint types contracts client-check test ## What CI runs: format, lint, types, contracts, tests
 
 client-check: client/node_modules/.ready demo/node_modules/.dev

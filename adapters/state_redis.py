@@ -5,7 +5,7 @@ With a fakeredis client the same script runs inside the process, for a server wi
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +48,13 @@ def connect(url: str) -> "Redis":
     return Redis.from_url(
         url, socket_connect_timeout=1.0, socket_timeout=_DEADLINE_S, health_check_interval=30
     )
+
+
+async def occupied_rooms(redis: "Redis") -> AsyncIterator[str]:
+    """The ids of all rooms in which a seat is taken, for operators: it walks through all keys."""
+    before, after = (part.encode() for part in f"{_room_key('*')}members".split("*"))
+    async for key in redis.scan_iter(match=before + b"*" + after, count=1000):
+        yield key.removeprefix(before).removesuffix(after).decode()
 
 
 def _ms(seconds: float) -> int:

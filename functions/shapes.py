@@ -91,9 +91,11 @@ class RoomQuery(Shape, frozen=True, kw_only=True):
 
 
 class TicketRequest(Shape, frozen=True, kw_only=True):
-    """`avoid` has relays that the caller could not reach, or the urls of earlier tickets."""
+    """`avoid` has relays that the caller could not reach, or the urls of earlier tickets. With
+    `spectate` the ticket is a spectator's, whatever the caller may be otherwise."""
 
     invite: OpaqueText | None = None
+    spectate: bool = False
     avoid: Annotated[
         tuple[Annotated[str, Meta(max_length=limits.RELAY_URL_LENGTH)], ...],
         Meta(max_length=limits.RELAYS_AVOIDED),

@@ -10,6 +10,7 @@ from functions.web import Call, Operation, SignIn
 from vchat import limits
 from vchat.errors import Why
 from vchat.keys import public_jwks
+from vchat.policy import Role
 from vchat.sharding import relay_for
 from vchat.tokens import TICKET, sign, ticket_claims
 
@@ -20,10 +21,11 @@ async def make_ticket(call: Call, services: Services) -> TicketMade:
     await spend(services, "ticket", account.id, limits.TICKETS)
     await services.state.show_room(room)
     await services.state.remember_visit(account.id, room.id)
+    wanted = call.read(TicketRequest)
     claims = ticket_claims(
         user_id=account.id,
         room_id=room.id,
-        role=entry.role,
+        role=Role.SPECTATOR if wanted.spectate else entry.role,
         name=account.name,
         avatar=account.avatar,
         admitted=entry.admitted,
@@ -37,8 +39,7 @@ async def make_ticket(call: Call, services: Services) -> TicketMade:
         key=services.keys.signing,
         now=int(call.now),
     )
-    avoid = call.read(TicketRequest).avoid
-    url = f"{relay_for(room.id, services.relay_urls, avoid)}/rooms/{room.id}"
+    url = f"{relay_for(room.id, services.relay_urls, wanted.avoid)}/rooms/{room.id}"
     return TicketMade(ticket=ticket, url=url, expires_in=TICKET.life_s)
 
 

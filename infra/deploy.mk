@@ -4,10 +4,6 @@ PROJECT ?=
 TERRAFORM ?= terraform
 _DEPLOY = TERRAFORM='$(TERRAFORM)' $(BIN)/python -m infra.tools.deploy
 _WHERE = $(ENV) --project='$(PROJECT)' $(if $(YES),--yes)
-ROOMS ?= 10
-PEOPLE ?= 8
-HOURS ?= 90
-HZ ?= 20
 
 .PHONY: deploy plan destroy archive image cost coldstart smoke
 
@@ -30,7 +26,7 @@ image: $(VENV)/runtime ## The relay's image on this machine, with docker
 	@docker build --tag vchat-relay "$$($(BIN)/python -m infra.tools.bundle relay | tail -1)"
 
 cost: $(VENV)/runtime ## What a month costs: make cost ROOMS=10 PEOPLE=8 HOURS=90 HZ=20
-	@$(BIN)/python -m infra.tools.cost --rooms $(ROOMS) --people $(PEOPLE) --hours $(HOURS) --hz $(HZ)
+	@$(BIN)/python -m infra.tools.cost --rooms $(or $(ROOMS),10) --people $(or $(PEOPLE),8) --hours $(or $(HOURS),90) --hz $(or $(HZ),20)
 
 coldstart: $(VENV)/runtime ## What a cold start of the relay is made of
 	@$(BIN)/python -m infra.tools.coldstart

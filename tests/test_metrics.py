@@ -228,6 +228,8 @@ async def test_a_close_that_the_relay_began_is_counted_by_its_reason(
 class _Slow:
     """A line whose reader is behind."""
 
+    ready = False
+
     def __init__(self, line: Line) -> None:
         self.send, self.close = line.send, line.close
 
@@ -251,7 +253,9 @@ async def test_readers_who_are_behind_are_counted_as_skipped(
 
 
 class _Counted:
-    """Takes the frames of poses, every so many of them, and weighs them."""
+    """Takes all frames of poses but one of so many, and weighs them."""
+
+    ready = True
 
     def __init__(self, every: int) -> None:
         self.every, self.offered, self.frames, self.bytes = every, 0, 0, 0
