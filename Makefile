@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
-.PHONY: help run cloud test faults fuzz audit check format lint types contracts client-check
+.PHONY: help run cloud test faults fuzz audit vchat soak check format lint types contracts client-check
 
 # npm of the system, or else one from PyPI inside .venv.
 NPM = $(shell command -v npm || echo $(BIN)/npm)
