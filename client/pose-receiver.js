@@ -4,7 +4,7 @@ import { isNewer, readTick, unwrapTime } from "./frames.js";
 
 /** V-Chat pose v1, the first byte of a body; other formats belong to the application. */
 const FORMAT = 1;
-/** A repeat is at most a few poses old; a sender further back has started anew, in another page. */
+/** What is told again is at most a few poses old; a sender further back has started anew, in another page. */
 const REPEAT = 256;
 
 /**
@@ -17,7 +17,7 @@ const REPEAT = 256;
 
 export class PoseReceiver {
   #newDecoder;
-  /** @type {Map<number, {decoder: Decoder, seq: number | null}>} */
+  /** @type {Map<number, {decoder: Decoder, seq: number}>} */
   #seats = new Map();
 
   /** @param {() => Decoder} newDecoder */
@@ -61,7 +61,8 @@ export class PoseReceiver {
    */
   #decode(seat, seq, body, received) {
     let known = this.#seats.get(seat);
-    if (known && known.seq !== null && !isNewer(seq, known.seq)) {
+    // The same number again may say more: a full room tells of those who are far in part, and whole when they come near.
+    if (known && seq !== known.seq && !isNewer(seq, known.seq)) {
       if (((known.seq - seq) & 0xffff) < REPEAT) return;
       known = undefined;
     }

@@ -208,10 +208,25 @@ test("a keyframe and the latest pose in one tick are both applied, in order", as
   const visit = await enter(stage);
   const encoder = new PoseEncoder();
   visit.raw(tick(1, SERVER_TIME, [encode(encoder, 1, 65534, true), encode(encoder, 1.2, 2)], 1));
-  visit.raw(tick(2, SERVER_TIME + 50, [{ seat: OTHER.seat, seq: 2, body: Buffer.from([1, 255]) }])); // a repeat, not even looked at
+  visit.raw(tick(2, SERVER_TIME + 50, [{ seat: OTHER.seat, seq: 1, body: Buffer.from([1, 255]) }])); // older, not even looked at
   visit.raw(tick(3, SERVER_TIME + 100, [encode(encoder, 1.4, 3)]));
   await synced(visit);
   assert.deepEqual(stage.heard.all("pose").map(({ pose: { root } }) => Math.round(root.position[0] * 10) / 10), [1, 1.2, 1.4]);
+  assert.deepEqual(stage.heard.all("error"), []);
+});
+
+test("a pose told with less and then whole, under the same number, is shown whole", async (t) => {
+  const stage = await arrange(t);
+  const visit = await enter(stage);
+  const [encoder, far] = [new PoseEncoder(), new PoseEncoder()];
+  const turned = { bones: { head: [0, Math.SQRT1_2, 0, Math.SQRT1_2] } };
+  encode(far, 1, 7, true);
+  visit.raw(tick(1, SERVER_TIME, [encode(encoder, 1, 7, true)]));
+  visit.raw(tick(2, SERVER_TIME + 50, [encode(far, 1.5, 8)])); // as a full room tells of those who are far
+  visit.raw(tick(3, SERVER_TIME + 100, [{ seat: OTHER.seat, seq: 8, body: encoder.encode(pose(1.5, turned), 8, { keyframe: false }) }]));
+  await synced(visit);
+  const heads = stage.heard.all("pose").map(({ pose: { bones } }) => Math.round(bones.head[1] * 100) / 100);
+  assert.deepEqual(heads, [0, 0, 0.71]);
   assert.deepEqual(stage.heard.all("error"), []);
 });
 
