@@ -1,4 +1,4 @@
-/** The lobby's stage: every look standing in a row, the chosen one in front, waving. */
+/** The lobby's stage: every look standing in a row, the chosen one in front, waving; the chosen one alone where little is drawn. */
 
 import { Vector3 } from "three";
 import { Avatar } from "./avatar.js";
@@ -27,17 +27,19 @@ export class Lineup {
     this.#stage = stage;
     this.#onFault = onFault;
     presets.forEach(({ id }, i) => {
-      const avatar = new Avatar(stage);
-      avatar.wear(loadPreset(id)).catch(onFault);
-      this.#figures.push({ id, avatar, motion: new Motion(), x: (i - (presets.length - 1) / 2) * GAP_M, z: 0, row: i % 2 ? -0.55 : 0, dressed: false });
+      const x = stage.light ? 0 : (i - (presets.length - 1) / 2) * GAP_M;
+      this.#figures.push({ id, avatar: new Avatar(stage), motion: new Motion(), x, z: 0, row: i % 2 ? -0.55 : 0, dressed: false });
     });
+    if (!stage.light) for (const { id, avatar } of this.#figures) avatar.wear(loadPreset(id)).catch(onFault);
     this.#stop = stage.onFrame((dt) => this.#frame(dt));
   }
 
   /** @param {string} id */
   choose(id) {
-    if (id !== this.#chosen) this.#figures.find((figure) => figure.id === id)?.motion.act("wave");
+    const figure = this.#figures.find((figure) => figure.id === id);
+    if (id !== this.#chosen) figure?.motion.act("wave");
     this.#chosen = id;
+    if (this.#stage.light && figure && !figure.avatar.vrm) figure.avatar.wear(loadPreset(id)).catch(this.#onFault);
   }
 
   /** Let the chosen figure show something else than its preset; null gives it back. @param {Promise<import("./avatar.js").VRM> | null} body */
@@ -66,6 +68,8 @@ export class Lineup {
     view.shift = narrow ? 0 : CARD_PX;
     const eye = new Vector3();
     for (const figure of this.#figures) {
+      figure.avatar.place.visible = figure === chosen || !this.#stage.light;
+      if (!figure.avatar.place.visible) continue;
       const wanted = figure === chosen ? FORWARD_M : figure.row - 0.1 * Math.abs(figure.x);
       const z = approach(figure.z, wanted, 5, dt);
       const speed = Math.abs(z - figure.z) / Math.max(dt, 0.001);

@@ -3,6 +3,7 @@
 import { VChatApi } from "vchat-client";
 import { Account } from "./account.js";
 import { readAddress, writeAddress } from "./address.js";
+import { drawingOf } from "./detail.js";
 import { byId } from "./dom.js";
 import { hubProblem, HubModels } from "./hub-models.js";
 import { language, onLanguage, preferred, setLanguage, t } from "./i18n.js";
@@ -134,11 +135,10 @@ async function start() {
     button.addEventListener("click", () => setLanguage(language() === "en" ? "ja" : "en", localStorage));
   }
   onLanguage(() => { if (lobby) byId("stage").setAttribute("aria-label", t("stage.lobby")); });
+  const drawing = drawingOf(location.search);
+  const dusk = matchMedia("(prefers-color-scheme: dark)").matches;
   try {
-    stage = new Stage(/** @type {HTMLCanvasElement} */ (byId("stage")), {
-      dusk: matchMedia("(prefers-color-scheme: dark)").matches,
-      steady: new URLSearchParams(location.search).has("steady"),
-    });
+    if (drawing !== "none") stage = new Stage(/** @type {HTMLCanvasElement} */ (byId("stage")), { dusk, drawing });
   } catch {
     toast(t("problem.webgl"), "bad"); // names, rooms and chat still work
   }

@@ -1,17 +1,10 @@
 /** The canvas: scene, light, camera and the loop, with less detail where the machine is slow. */
 
 import { Color, DirectionalLight, Fog, HemisphereLight, PCFShadowMap, PerspectiveCamera, Scene, Vector3, WebGLRenderer } from "three";
+import { drawsInSoftware, LEVELS, LIGHT, simplify } from "./detail.js";
 import { approach } from "./rotation.js";
 import { scenery } from "./scenery.js";
 
-/** From good to fast: pixels per CSS pixel at most, shadows, outlines. */
-const LEVELS = [
-  { pixels: 2, shadows: true, outlines: true },
-  { pixels: 1.25, shadows: true, outlines: true },
-  { pixels: 1, shadows: true, outlines: false },
-  { pixels: 0.75, shadows: false, outlines: false },
-  { pixels: 0.45, shadows: false, outlines: false },
-];
 const SLOW_MS = 30;
 const JUDGED_MS = 1_500;
 const LONGEST_STEP_S = 0.1;
@@ -23,7 +16,10 @@ export class Stage {
   view = { aim: new Vector3(0, 1, 0), yaw: Math.PI, pitch: 0.14, distance: 4.2, shift: 0 };
   /** @type {Set<(dt: number, now: number) => void>} */
   #listeners = new Set();
+  /** Little is drawn, and everything flat: for machines without a graphics processor. */
+  light;
   #renderer;
+  #levels;
   #sun = new DirectionalLight(0xfff3e0, 2.5);
   #level = 0;
   #frameMs = 0;
@@ -32,21 +28,19 @@ export class Stage {
   #aim = new Vector3(0, 1, 0);
   #shown = { yaw: Math.PI, pitch: 0.14, distance: 4.2, shift: 0 };
 
-  /** @param {HTMLCanvasElement} canvas @param {{dusk: boolean, steady?: boolean}} options `steady`: never lower the quality */
-  constructor(canvas, { dusk, steady = false }) {
-    // Without a graphics processor the browser refuses this, and every pixel costs.
-    const fast = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true }) !== null;
-    this.#renderer = new WebGLRenderer({ canvas, antialias: fast || steady });
-    if (!fast && !steady) this.#level = LEVELS.length - 1;
-    this.#renderer.shadowMap.enabled = true;
+  /** @param {HTMLCanvasElement} canvas @param {{dusk: boolean, drawing?: import("./detail.js").Drawing}} options */
+  constructor(canvas, { dusk, drawing = "auto" }) {
+    this.light = drawing === "light" || (drawing === "auto" && drawsInSoftware());
+    this.#levels = this.light ? [LIGHT] : drawing === "full" ? LEVELS.slice(0, 1) : LEVELS;
+    this.#renderer = new WebGLRenderer({ canvas, antialias: !this.light });
+    this.#renderer.shadowMap.enabled = !this.light;
     this.#renderer.shadowMap.type = PCFShadowMap;
-    this.steady = steady;
     this.scene.background = new Color(dusk ? 0x1d2450 : 0xbfe0f5);
     this.scene.fog = new Fog(dusk ? 0x8a6590 : 0xf6e6d6, 30, 110);
-    this.scene.add(scenery(dusk), new HemisphereLight(dusk ? 0xc3b4ff : 0xffffff, dusk ? 0x7a5a78 : 0xe6cdb8, dusk ? 1.5 : 1.75));
+    this.scene.add(scenery(dusk, this.light), new HemisphereLight(dusk ? 0xc3b4ff : 0xffffff, dusk ? 0x7a5a78 : 0xe6cdb8, dusk ? 1.5 : 1.75));
     if (dusk) this.#sun.color.set(0xffc9ae);
     this.#sun.position.set(3.2, 8, 5);
-    this.#sun.castShadow = LEVELS[this.#level].shadows;
+    this.#sun.castShadow = this.#detail.shadows;
     this.#sun.shadow.mapSize.set(1024, 1024);
     Object.assign(this.#sun.shadow.camera, { left: -9, right: 9, top: 9, bottom: -9, near: 1, far: 22 });
     this.#sun.shadow.normalBias = 0.03;
@@ -93,16 +87,19 @@ export class Stage {
 
   /** Give a model the detail of the present level. @param {import("three").Object3D} model */
   dress(model) {
-    const { outlines } = LEVELS[this.#level];
+    if (this.light) return simplify(model);
+    const { outlines } = this.#detail;
     model.traverse((part) => {
       for (const material of [/** @type {any} */ (part).material].flat()) if (material?.isOutline) material.visible = outlines;
     });
   }
 
+  get #detail() { return this.#levels[this.#level]; }
+
   #resize() {
     const { clientWidth, clientHeight } = this.#renderer.domElement;
     if (!clientWidth || !clientHeight) return;
-    this.#renderer.setPixelRatio(Math.min(devicePixelRatio, LEVELS[this.#level].pixels));
+    this.#renderer.setPixelRatio(Math.min(devicePixelRatio, this.#detail.pixels));
     this.#renderer.setSize(clientWidth, clientHeight, false);
     this.camera.aspect = clientWidth / clientHeight;
     this.camera.fov = this.camera.aspect < 0.8 ? 56 : 42;
@@ -112,6 +109,7 @@ export class Stage {
   /** @param {number} now */
   #frame(now) {
     const passed = this.#last ? now - this.#last : 16;
+    if (this.#last && passed < this.#detail.frameMs) return;
     this.#last = now;
     const dt = Math.min(LONGEST_STEP_S, passed / 1000);
     for (const listener of this.#listeners) listener(dt, now);
@@ -144,7 +142,7 @@ export class Stage {
 
   /** Go down a level after a slow while; going up again would make it flicker between two. @param {number} passed */
   #judge(passed) {
-    if (this.steady || this.#level === LEVELS.length - 1 || passed > 2_000) return;
+    if (this.#level === this.#levels.length - 1 || passed > 2_000) return;
     this.#frameMs += passed;
     this.#frames++;
     if (this.#frameMs < JUDGED_MS) return;
@@ -152,7 +150,7 @@ export class Stage {
     [this.#frameMs, this.#frames] = [0, 0];
     if (mean < SLOW_MS) return;
     this.#level++;
-    this.#sun.castShadow = LEVELS[this.#level].shadows;
+    this.#sun.castShadow = this.#detail.shadows;
     this.#resize();
     this.dress(this.scene);
   }

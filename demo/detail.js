@@ -1,0 +1,46 @@
+/** How much is drawn: less where the machine is slow, little where it has no graphics processor. */
+
+import { MeshBasicMaterial } from "three";
+
+/** @typedef {"auto" | "full" | "light" | "none"} Drawing `auto`: as much as the machine can; `none`: no stage at all */
+/** @typedef {{pixels: number, shadows: boolean, outlines: boolean, frameMs: number}} Detail `pixels` per CSS pixel at most; `frameMs`: what is sooner than this is not drawn */
+
+/** From good to fast. @type {Detail[]} */
+export const LEVELS = [
+  { pixels: 2, shadows: true, outlines: true, frameMs: 0 },
+  { pixels: 1.25, shadows: true, outlines: true, frameMs: 0 },
+  { pixels: 1, shadows: true, outlines: false, frameMs: 0 },
+  { pixels: 0.75, shadows: false, outlines: false, frameMs: 0 },
+  { pixels: 0.45, shadows: false, outlines: false, frameMs: 0 },
+];
+/** Every second frame of 60 a second, and nothing that needs a long program for each pixel. @type {Detail} */
+export const LIGHT = { pixels: 0.45, shadows: false, outlines: false, frameMs: 30 };
+
+const WAYS = ["auto", "full", "light", "none"];
+
+/** @param {string} query of the page's address: `?drawing=…` @returns {Drawing} */
+export function drawingOf(query) {
+  const asked = new URLSearchParams(query).get("drawing") ?? "";
+  return WAYS.includes(asked) ? /** @type {Drawing} */ (asked) : "auto";
+}
+
+/** Whether pixels are made by the main processor: each of them costs then. */
+export function drawsInSoftware() {
+  const gl = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (!gl) return true;
+  // Chromium does not always call that a caveat, but it names who draws.
+  const names = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = String(gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}
+
+/** Colours without light and lines. @param {import("three").Object3D} model */
+export function simplify(model) {
+  model.traverse((part) => {
+    const mesh = /** @type {import("three").Mesh} */ (part);
+    if (!mesh.isMesh) return;
+    const { map, color, side } = /** @type {any} */ ([mesh.material].flat()[0]);
+    mesh.material = new MeshBasicMaterial({ map, color, side });
+  });
+}
