@@ -15,7 +15,7 @@ NPM = $(shell command -v npm || echo $(BIN)/npm)
 NODE_PATH_FIRST = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 $(VENV)/runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "V-Chat needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }

@@ -2,13 +2,16 @@
 BENCH := build/bench
 GO_BUILD := GO111MODULE=off GOPATH=/usr/share/gocode go build
 
-.PHONY: bench bench-long bench-parts
+.PHONY: bench bench-long bench-movement bench-parts
 
 bench: bench-parts ## How fast the relay is beside its peers, in a few minutes
 	$(BIN)/python -m bench.run --short
 
 bench-long: bench-parts ## The same with more repeats, for docs/performance.md
 	$(BIN)/python -m bench.run
+
+bench-movement: $(VENV)/dev demo/node_modules/.ready ## How soon a step is seen in another browser
+	@$(BIN)/python -m bench.movement
 
 bench-parts: $(VENV)/dev $(BENCH)/load $(BENCH)/floor
 	@command -v redis-server taskset > /dev/null || { echo "make bench needs redis-server and taskset"; exit 1; }

@@ -13,15 +13,29 @@ export const LEVELS = [
   { pixels: 0.75, shadows: false, outlines: false, frameMs: 0 },
   { pixels: 0.45, shadows: false, outlines: false, frameMs: 0 },
 ];
-/** Every second frame of 60 a second, and nothing that needs a long program for each pixel. @type {Detail} */
-export const LIGHT = { pixels: 0.45, shadows: false, outlines: false, frameMs: 30 };
+/** Every second frame of 60 a second, and nothing that needs a long program for each pixel. @type {Detail[]} */
+export const LIGHT = [0.8, 0.45].map((pixels) => ({ pixels, shadows: false, outlines: false, frameMs: 30 }));
 
 const WAYS = ["auto", "full", "light", "none"];
+const KEPT = "vchat.drawing";
 
-/** @param {string} query of the page's address: `?drawing=…` @returns {Drawing} */
-export function drawingOf(query) {
-  const asked = new URLSearchParams(query).get("drawing") ?? "";
+/** What the address asks for (`?drawing=…`), or else what was chosen before. @param {string} query @param {Storage} storage @returns {Drawing} */
+export function drawingOf(query, storage) {
+  const asked = new URLSearchParams(query).get("drawing") ?? storage.getItem(KEPT) ?? "";
   return WAYS.includes(asked) ? /** @type {Drawing} */ (asked) : "auto";
+}
+
+/** Let it be chosen; the page begins anew then. @param {HTMLElement} select @param {Drawing} now @param {Storage} storage */
+export function offerDrawing(select, now, storage) {
+  const field = /** @type {HTMLSelectElement} */ (select);
+  field.value = now;
+  field.addEventListener("change", () => {
+    storage.setItem(KEPT, field.value);
+    const address = new URL(location.href);
+    address.searchParams.delete("drawing");
+    history.replaceState(null, "", address);
+    location.reload();
+  });
 }
 
 /** Whether pixels are made by the main processor: each of them costs then. */

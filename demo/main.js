@@ -3,7 +3,7 @@
 import { VChatApi } from "vchat-client";
 import { Account } from "./account.js";
 import { readAddress, writeAddress } from "./address.js";
-import { drawingOf } from "./detail.js";
+import { drawingOf, offerDrawing } from "./detail.js";
 import { byId } from "./dom.js";
 import { hubProblem, HubModels } from "./hub-models.js";
 import { language, onLanguage, preferred, setLanguage, t } from "./i18n.js";
@@ -71,7 +71,7 @@ async function enter({ roomId, invite }) {
   show("room");
   view = new RoomView({ roomId, invite, api, stage, account, wardrobe, onLeft: () => { location.hash = "#/"; } });
   expose();
-  byId("stage").focus();
+  byId(stage ? "stage" : "chat-input").focus();
 }
 
 /** @param {string | null} invitedTo */
@@ -135,13 +135,15 @@ async function start() {
     button.addEventListener("click", () => setLanguage(language() === "en" ? "ja" : "en", localStorage));
   }
   onLanguage(() => { if (lobby) byId("stage").setAttribute("aria-label", t("stage.lobby")); });
-  const drawing = drawingOf(location.search);
+  const drawing = drawingOf(location.search, localStorage);
   const dusk = matchMedia("(prefers-color-scheme: dark)").matches;
   try {
     if (drawing !== "none") stage = new Stage(/** @type {HTMLCanvasElement} */ (byId("stage")), { dusk, drawing });
   } catch {
     toast(t("problem.webgl"), "bad"); // names, rooms and chat still work
   }
+  document.body.dataset.drawing = stage ? "" : "none";
+  offerDrawing(byId("drawing"), drawing, localStorage);
   looks = await presets();
   if (!looks.some(({ id }) => id === account.look)) account.look = looks[Math.floor(Math.random() * looks.length)].id;
   addEventListener("hashchange", () => void route());

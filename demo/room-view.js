@@ -20,6 +20,7 @@ import { Walker } from "./walker.js";
 
 const MOODS = ["happy", "relaxed", "surprised", "sad", "angry"];
 const PLACE = "vchat.place.";
+const UNSEEN_MS = 100;
 /** Trying again would end the same way. */
 const FINAL = ["banned", "kicked", "room-ended", "no-such-room", "room-not-found", "invite-required"];
 
@@ -56,14 +57,18 @@ export class RoomView {
     /** @type {import("../client/types.js").GetTicket} */
     const getTicket = ({ avoid }) => api.ticket(roomId, { invite, avoid: avoid.length > 0 ? avoid : elsewhere });
     this.room = new RoomClient({ roomId, getTicket, storage: sessionStorage, WebSocket: this.#meter.socketClass });
+    this.#appear(stage);
     if (stage) {
       this.#crowd = new Crowd(this.room, stage, options.wardrobe, (error) => toast(t("problem.avatar", { detail: String(/** @type {any} */ (error)?.message ?? error) }), "bad"));
-      this.#appear(stage);
       this.#controls = new Controls(byId("stage"), byId("joystick"), stage);
       this.#stops.push(stage.onFrame((dt, now) => this.#frame(stage, dt, now)), offerOwnAvatar({
         wear: (vrm) => { void this.#crowd?.own?.avatar.wear(Promise.resolve(vrm)); },
         undress: () => { void this.#crowd?.own?.avatar.wear(options.wardrobe.body(options.account.avatar, options.account.look, { own: true })); },
       }));
+    } else {
+      // Who sees nothing is still seen: standing, breathing, waving.
+      const alive = setInterval(() => this.room.setPose(this.#motion.update(UNSEEN_MS / 1000, this.#walker, null)), UNSEEN_MS);
+      this.#stops.push(() => clearInterval(alive));
     }
     if (options.account.voice) this.#voice = new VoicePanel({ room: this.room, api, roomId });
     this.#chat = new Chat(this.room, (count) => this.#showUnread(count));
@@ -111,12 +116,13 @@ export class RoomView {
     }
   }
 
-  /** Stand where one stood before a reload, or somewhere in the middle, facing it. @param {import("./stage.js").Stage} stage */
+  /** Stand where one stood before a reload, or somewhere in the middle, facing it. @param {import("./stage.js").Stage | null} stage */
   #appear(stage) {
     const walker = this.#walker;
     const angle = (Math.random() - 0.5) * 2.2;
     const place = kept(PLACE + this.#options.roomId) ?? { x: 2.2 * Math.sin(angle), z: 2.2 * Math.cos(angle), yaw: angle + Math.PI };
     Object.assign(walker, place);
+    if (!stage) return;
     Object.assign(stage.view, { yaw: walker.yaw, pitch: 0.2, distance: 3.6 });
     stage.view.aim.set(walker.x, 1.05, walker.z);
     stage.cut();

@@ -31,7 +31,7 @@ export class Stage {
   /** @param {HTMLCanvasElement} canvas @param {{dusk: boolean, drawing?: import("./detail.js").Drawing}} options */
   constructor(canvas, { dusk, drawing = "auto" }) {
     this.light = drawing === "light" || (drawing === "auto" && drawsInSoftware());
-    this.#levels = this.light ? [LIGHT] : drawing === "full" ? LEVELS.slice(0, 1) : LEVELS;
+    this.#levels = this.light ? LIGHT : drawing === "full" ? LEVELS.slice(0, 1) : LEVELS;
     this.#renderer = new WebGLRenderer({ canvas, antialias: !this.light });
     this.#renderer.shadowMap.enabled = !this.light;
     this.#renderer.shadowMap.type = PCFShadowMap;
@@ -148,7 +148,7 @@ export class Stage {
     if (this.#frameMs < JUDGED_MS) return;
     const mean = this.#frameMs / this.#frames;
     [this.#frameMs, this.#frames] = [0, 0];
-    if (mean < SLOW_MS) return;
+    if (mean < SLOW_MS + this.#detail.frameMs) return;
     this.#level++;
     this.#sun.castShadow = this.#detail.shadows;
     this.#resize();

@@ -1,14 +1,22 @@
 """Fixtures that several suites share."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from fakeredis import FakeAsyncRedis
 from redis.asyncio import Redis
 
 from adapters.state_redis import RedisState
+from tests.components import need
 from tests.emulators import running
 from tests.relays import close_sockets
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+    from tests.visitors import Arrive
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,3 +69,32 @@ def _state(redis: Redis, clock: ManualClock) -> RedisState:
 async def _no_socket_outlives_its_test() -> AsyncIterator[None]:
     yield
     await close_sockets()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", name="chromium")
+async def _chromium() -> AsyncIterator["Browser"]:
+    """One browser for the whole run; its tests are in its loop, `asyncio(loop_scope="session")`."""
+    from playwright.async_api import async_playwright  # slow to import, and few tests need it
+
+    path = need("chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session", name="arrive")
+async def _arrive(chromium: "Browser") -> AsyncIterator["Arrive"]:
+    """Lets people arrive; in the end nobody's page may have failed."""
+    from tests.visitors import Visitor
+
+    visitors: list[Visitor] = []
+
+    async def arrive(drawing: str = "none") -> Visitor:
+        visitors.append(await Visitor.at(chromium, drawing))
+        return visitors[-1]
+
+    yield arrive
+    for visitor in visitors:
+        await visitor.page.context.close()
+    assert [visitor.errors for visitor in visitors] == [[] for _ in visitors]

@@ -5,19 +5,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page
 
 from tests.components import free_port
 from tests.fakes.vroid_hub import CLIENT_ID, CLIENT_SECRET, SOMEBODY_ELSE, FakeHub
 from tests.http_api import serving
 from tests.processes import ROOT, local
-from tests.test_browsers import Visitor
-from tests.test_browsers import _chromium as _chromium
-from tests.test_browsers import _visitor as _visitor
+from tests.visitors import Visitor
 from vchat.vault import new_vault_key
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-@pytest.fixture(name="hub")
+
+@pytest_asyncio.fixture(loop_scope="session", name="hub")
 async def _hub() -> AsyncIterator[tuple[FakeHub, str]]:
     hub = FakeHub()
     async with serving(hub.app()) as base:
@@ -50,9 +51,9 @@ async def signed_in(page: Page, name: str | None) -> None:
     assert note == ("" if name is None else f"Signed in with VRoid Hub as {name}")
 
 
-async def test_a_person_signs_in_at_the_hub_and_out_again(url, hub, visitor):
+async def test_a_person_signs_in_at_the_hub_and_out_again(url, hub, arrive):
     fake, _ = hub
-    one = await visitor()
+    one = await arrive()
     await one.page.goto(url)
     await signed_in(one.page, None)
     await one.page.get_by_test_id("sign-in").click()
@@ -68,10 +69,10 @@ async def test_a_person_signs_in_at_the_hub_and_out_again(url, hub, visitor):
     assert fake.revoked == []
 
 
-async def test_who_does_not_agree_is_told_and_may_be_a_guest(url, hub, visitor):
+async def test_who_does_not_agree_is_told_and_may_be_a_guest(url, hub, arrive):
     fake, _ = hub
     fake.deny = True
-    one = await visitor()
+    one = await arrive()
     await one.page.goto(url)
     await one.page.get_by_test_id("sign-in").click()
     await one.page.get_by_text("Signing in at VRoid Hub did not work").wait_for()
@@ -81,8 +82,8 @@ async def test_who_does_not_agree_is_told_and_may_be_a_guest(url, hub, visitor):
     await one.joined()
 
 
-async def test_a_strangers_link_signs_nobody_in(url, hub, visitor):
-    one = await visitor()
+async def test_a_strangers_link_signs_nobody_in(url, hub, arrive):
+    one = await arrive()
     await one.page.goto(f"{url}/?login=x#code=vc_{'x' * 21}.{'y' * 43}")
     await one.page.get_by_text("Signing in at VRoid Hub did not work").wait_for()
     await signed_in(one.page, None)
@@ -103,10 +104,10 @@ async def is_seen_in(user_id: str, body: str, by: Visitor) -> None:
     await by.page.wait_for_function(shown, arg=[user_id, body])
 
 
-async def test_a_model_of_the_hub_is_chosen_worn_and_seen_with_its_author(url, hub, visitor):
+async def test_a_model_of_the_hub_is_chosen_worn_and_seen_with_its_author(url, hub, arrive):
     fake, _ = hub
     fake.models["100"]["name"] = "Kite"
-    aya, ben, guest = await visitor(), await visitor(), await visitor()
+    aya, ben, guest = [await arrive("light") for _ in range(3)]
     await came_in_by_the_hub(aya, url)
     page = aya.page
     await page.get_by_test_id("hub-open").click()

@@ -1,0 +1,121 @@
+"""People at the page, each in a browser profile of their own."""
+
+import base64
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from playwright.async_api import Browser, Page, WebSocketRoute
+
+_WAIT_MS = 45_000  # a browser that draws in software on a busy machine is slow to start
+_SIZE = {"width": 880, "height": 480}
+"""Small, for each pixel costs here; but not so narrow that the page is a phone's."""
+
+
+@dataclass
+class Visitor:
+    """Someone at the page. `sockets` are those of the rooms, `errors` what no code caught."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    sockets: list[WebSocketRoute] = field(default_factory=list)
+
+    @classmethod
+    async def at(cls, chromium: Browser, drawing: str) -> "Visitor":
+        """In front of an empty window, with the 3D view as chosen at the page before."""
+        context = await chromium.new_context(locale="en-US", viewport=_SIZE)
+        await context.add_init_script(
+            "if (location.protocol.startsWith('http'))"
+            f" localStorage.setItem('vchat.drawing', '{drawing}');"
+        )
+        page = await context.new_page()
+        page.set_default_timeout(_WAIT_MS)
+        visitor = cls(page)
+        page.on("pageerror", lambda error: visitor.errors.append(str(error)))
+
+        def carry(socket: WebSocketRoute) -> None:
+            socket.connect_to_server()
+            visitor.sockets.append(socket)
+
+        await page.route_web_socket("**/rooms/*", carry)
+        return visitor
+
+    async def come(
+        self,
+        url: str,
+        name: str,
+        *,
+        look: str | None = None,
+        place: tuple[float, float, float] | None = None,
+    ) -> None:
+        """Open the page, say a name, and enter the room of the address or a new one; `place` is
+        x, z in metres and yaw in radians, of a room that is there."""
+        await self.page.goto(url)
+        await self.page.get_by_test_id("name-input").fill(name)
+        if look:
+            await self.page.get_by_text(look, exact=True).click()
+        if place:
+            await self.page.evaluate(
+                "([x, z, yaw]) => sessionStorage.setItem("
+                "  `vchat.place.${location.hash.split('/').at(-1)}`, JSON.stringify({x, z, yaw}))",
+                place,
+            )
+        door = "join-invited" if "#/rooms/" in url else "create-room"
+        await self.page.get_by_test_id(door).click()
+        await self.joined()
+
+    async def joined(self) -> None:
+        await self.page.wait_for_function("() => globalThis.vchat?.state === 'joined'")
+
+    async def knows(self, people: int) -> None:
+        """Wait until the list of people has that many."""
+        await self.page.wait_for_function(
+            "people => document.querySelectorAll('#people > li').length === people", arg=people
+        )
+
+    async def sees(self, people: int) -> None:
+        """Wait until that many avatars stand on the stage."""
+        await self.page.wait_for_function(
+            "people => Object.keys(globalThis.vchat?.positions() ?? {}).length === people",
+            arg=people,
+        )
+
+    async def say(self, text: str) -> None:
+        await self.page.get_by_test_id("chat-input").fill(text)
+        await self.page.get_by_test_id("chat-input").press("Enter")
+
+    async def reads(self, text: str) -> None:
+        await (
+            self.page.get_by_test_id("chat-log")
+            .get_by_text(text, exact=True)
+            .wait_for(state="attached")
+        )
+
+    async def count(self, text: str) -> int:
+        log = self.page.get_by_test_id("chat-log")
+        return await log.get_by_text(text, exact=True).count()
+
+    async def pixels(self, colour: int) -> int:
+        """How many pixels of the page have about this colour, 0xRRGGBB."""
+        picture = base64.b64encode(await self.page.screenshot()).decode()
+        found: int = await self.page.evaluate(_COUNT, [picture, list(colour.to_bytes(3, "big"))])
+        return found
+
+
+_COUNT = """async ([picture, wanted]) => {
+  const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
+  const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  canvas.drawImage(image, 0, 0);
+  const { data } = canvas.getImageData(0, 0, image.width, image.height);
+  let found = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    if (wanted.every((value, i) => Math.abs(data[at + i] - value) <= 12)) found++;
+  }
+  return found;
+}"""
+
+
+class Arrive(Protocol):
+    """Somebody else comes; at the end of the test no page may have failed."""
+
+    async def __call__(self, drawing: str = "none") -> Visitor: ...
