@@ -12,6 +12,7 @@ const KEPT_LINES = 200;
 
 export class Chat {
   #log = byId("log");
+  #lines = byId("lines");
   #form = /** @type {HTMLFormElement} */ (byId("say"));
   #input = /** @type {HTMLInputElement} */ (byId("chat-input"));
   #room;
@@ -34,10 +35,10 @@ export class Chat {
 
   /** Show the history anew. */
   fill() {
-    this.#log.replaceChildren();
+    this.#lines.replaceChildren();
     this.#waiting = []; // what of it was stored is in the history, the rest comes as it is stored
     for (const event of this.#room.history) this.#line(event);
-    if (!this.#log.childElementCount) this.#log.append(h("li", { class: "note empty" }, t("chat.empty")));
+    if (!this.#lines.childElementCount) this.#lines.append(h("li", { class: "note empty" }, t("chat.empty")));
   }
 
   /** @param {{seat: number, userId: string, name: string, text: string, time: number}} event */
@@ -101,10 +102,10 @@ export class Chat {
   /** @param {HTMLElement} line */
   #append(line) {
     const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 60;
-    this.#log.querySelector(".empty")?.remove();
-    const before = line.classList.contains("waiting") ? null : this.#log.querySelector(".waiting");
-    this.#log.insertBefore(line, before);
-    while (this.#log.childElementCount > KEPT_LINES) this.#log.firstElementChild?.remove();
+    this.#lines.querySelector(".empty")?.remove();
+    const before = line.classList.contains("waiting") ? null : this.#lines.querySelector(".waiting");
+    this.#lines.insertBefore(line, before);
+    while (this.#lines.childElementCount > KEPT_LINES) this.#lines.firstElementChild?.remove();
     if (atEnd) this.#log.scrollTop = this.#log.scrollHeight;
     return line;
   }

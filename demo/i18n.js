@@ -8,6 +8,7 @@ const en = {
   "skip": "Skip to the content",
   "language": "日本語",
   "language.label": "日本語で表示",
+  "language.code": "ja",
   "name": "Your name",
   "name.hint": "Others see this above your head.",
   "name.missing": "Please type a name first.",
@@ -193,6 +194,7 @@ const ja = {
   "skip": "本文へ移動",
   "language": "English",
   "language.label": "Show in English",
+  "language.code": "en",
   "name": "名前",
   "name.hint": "頭の上に表示されます。",
   "name.missing": "先に名前を入力してください。",
@@ -415,7 +417,7 @@ export const has = (key) => Object.hasOwn(en, key);
 /** Fill in `data-i18n` (text) and `data-i18n-<attribute>`. @param {ParentNode} root */
 export function translate(root) {
   for (const element of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll("[data-i18n]"))) element.textContent = t(element.dataset.i18n ?? "");
-  for (const attribute of ["placeholder", "aria-label", "title"]) {
+  for (const attribute of ["placeholder", "aria-label", "title", "lang"]) {
     for (const element of root.querySelectorAll(`[data-i18n-${attribute}]`)) {
       element.setAttribute(attribute, t(element.getAttribute(`data-i18n-${attribute}`) ?? ""));
     }

@@ -78,6 +78,8 @@ async function enter({ roomId, invite }) {
 function showLobby(invitedTo) {
   const returning = document.body.dataset.view === "room";
   show("lobby");
+  byId("stage").setAttribute("role", "img");
+  byId("stage").tabIndex = -1;
   document.title = "V-Chat";
   byId("stage").setAttribute("aria-label", t("stage.lobby"));
   if (!lobby) {

@@ -179,6 +179,7 @@ export class RoomView {
       byId(id).replaceChildren(...names.map((name) => {
         const button = h("button", { type: "button", class: "quiet round", "data-i18n-aria-label": `${group}.${name}`, "data-i18n-title": `${group}.${name}`,
           "aria-label": t(`${group}.${name}`), title: t(`${group}.${name}`), "data-testid": `${group}-${name}` }, icon(name));
+        if (group === "mood") button.setAttribute("aria-pressed", "false");
         button.addEventListener("click", () => act(name, button));
         return button;
       }));
@@ -238,6 +239,8 @@ export class RoomView {
 
   #words() {
     byId("stage").setAttribute("aria-label", t("stage"));
+    byId("stage").setAttribute("role", "application"); // keys are steps there, also for a screen reader's user
+    byId("stage").tabIndex = 0;
     this.#showState();
     this.#showPeople();
   }
