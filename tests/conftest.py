@@ -1,7 +1,7 @@
 """Fixtures that several suites share."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -90,8 +90,8 @@ async def _arrive(chromium: "Browser") -> AsyncIterator["Arrive"]:
 
     visitors: list[Visitor] = []
 
-    async def arrive(drawing: str = "none") -> Visitor:
-        visitors.append(await Visitor.at(chromium, drawing))
+    async def arrive(drawing: str = "none", **profile: Any) -> Visitor:
+        visitors.append(await Visitor.at(chromium, drawing, **profile))
         return visitors[-1]
 
     yield arrive

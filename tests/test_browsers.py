@@ -8,6 +8,7 @@ import asyncio
 from math import cos, pi, sin
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 
 from demo.tailor.looks import LOOKS
 from tests.components import need
@@ -153,3 +154,71 @@ async def test_a_host_mutes_and_removes_someone_who_is_told_and_stays_out(url, a
     await aya.reads("still alone")
     assert await ben.count("still alone") == 0
     await aya.knows(1)
+
+
+async def accessible(page):
+    found = (await Axe().run(page)).response["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+async def tab_to(page, name):
+    """Press Tab until what has that name has the keyboard."""
+    named = page.get_by_label(name, exact=True).or_(page.get_by_text(name, exact=True))
+    for _ in range(40):
+        await page.keyboard.press("Tab")
+        if await named.and_(page.locator(":focus")).count():
+            return
+    raise AssertionError(f"the keyboard does not get to {name}")
+
+
+async def test_the_keyboard_alone_is_enough_and_every_part_has_a_name(url, arrive):
+    one = await arrive("light")
+    page, press = one.page, one.page.keyboard.press
+    await page.goto(url)
+    await page.get_by_role("radio").first.wait_for(state="attached")
+    await accessible(page)
+    await tab_to(page, "Your name")
+    await page.keyboard.type("Kim")
+    await press("Tab")
+    await press("ArrowRight")
+    await tab_to(page, "Open the room")
+    await press("Enter")
+    await one.joined()
+    await one.sees(1)
+    await accessible(page)
+
+    # The view has the keyboard now.
+    where = "Object.values(vchat.positions())[0]"
+    x, _, z = await page.evaluate(where)
+    await page.keyboard.down("ArrowUp")
+    await page.wait_for_function(
+        "([x, z]) => { const at = Object.values(vchat.positions())[0];"
+        " return Math.hypot(at[0] - x, at[2] - z) > 0.1; }",
+        arg=[x, z],
+    )
+    await page.keyboard.up("ArrowUp")
+    await press("Enter")
+    await page.keyboard.type("Hello")
+    await press("Enter")
+    await one.reads("Hello")
+    await press("Escape")
+    assert await page.locator("#stage:focus").count() == 1
+    await tab_to(page, "Happy")
+    await press("Space")
+    assert await page.get_by_role("button", name="Happy", pressed=True).count() == 1
+    await tab_to(page, "Leave")
+    await press("Enter")
+    await page.get_by_role("heading", name="V-Chat").wait_for()
+
+
+async def test_a_phone_in_japanese_at_night_has_names_too(url, arrive):
+    phone = {"viewport": {"width": 390, "height": 760}, "has_touch": True, "is_mobile": True}
+    one = await arrive("light", locale="ja-JP", color_scheme="dark", **phone)
+    await one.come(url, "あや")
+    await one.sees(1)
+    await accessible(one.page)
+    await one.page.get_by_role("button", name="参加者とチャット").tap()
+    await one.page.get_by_role("textbox").fill("やあ")
+    await one.page.get_by_role("textbox").press("Enter")
+    await one.reads("やあ")
+    await accessible(one.page)

@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from playwright.async_api import Browser, Page, WebSocketRoute
 
@@ -20,9 +20,9 @@ class Visitor:
     sockets: list[WebSocketRoute] = field(default_factory=list)
 
     @classmethod
-    async def at(cls, chromium: Browser, drawing: str) -> "Visitor":
+    async def at(cls, chromium: Browser, drawing: str, **profile: Any) -> "Visitor":
         """In front of an empty window, with the 3D view as chosen at the page before."""
-        context = await chromium.new_context(locale="en-US", viewport=_SIZE)
+        context = await chromium.new_context(**{"locale": "en-US", "viewport": _SIZE, **profile})
         await context.add_init_script(
             "if (location.protocol.startsWith('http'))"
             f" localStorage.setItem('vchat.drawing', '{drawing}');"
@@ -118,4 +118,4 @@ _COUNT = """async ([picture, wanted]) => {
 class Arrive(Protocol):
     """Somebody else comes; at the end of the test no page may have failed."""
 
-    async def __call__(self, drawing: str = "none") -> Visitor: ...
+    async def __call__(self, drawing: str = "none", **profile: Any) -> Visitor: ...
