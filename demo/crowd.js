@@ -79,10 +79,9 @@ export class Crowd {
     }
   }
 
-  /** The direction to whoever stands near, as seen from (x, z). @param {number} x @param {number} z @returns {{yaw: number, pitch: number} | null} */
-  nearest(x, z) {
+  /** The direction to whoever is nearest, as seen from (x, z). @param {number} x @param {number} z @param {number} [most] metres @returns {{yaw: number, pitch: number} | null} */
+  nearest(x, z, most = NEAR_M) {
     let found = null;
-    let most = NEAR_M;
     for (const [seat, { avatar }] of this.#people) {
       if (seat === this.#room.seat || !avatar.place.visible) continue;
       const [dx, dz] = [avatar.place.position.x - x, avatar.place.position.z - z];

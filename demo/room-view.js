@@ -13,6 +13,7 @@ import { Motion } from "./motion.js";
 import { offerOwnAvatar } from "./own-vrm.js";
 import { showPeople } from "./people.js";
 import { problemText, refusalText } from "./problems.js";
+import { wrapped } from "./rotation.js";
 import { OBSTACLES, ROOM_RADIUS } from "./scenery.js";
 import { toast } from "./toasts.js";
 import { VoicePanel } from "./voice-panel.js";
@@ -21,6 +22,8 @@ import { Walker } from "./walker.js";
 const MOODS = ["happy", "relaxed", "surprised", "sad", "angry"];
 const PLACE = "vchat.place.";
 const UNSEEN_MS = 100;
+/** How far from straight ahead whoever one turns to is seen, radians: over one's shoulder, not through one's head. */
+const ASIDE = 0.4;
 /** Trying again would end the same way. */
 const FINAL = ["banned", "kicked", "room-ended", "no-such-room", "room-not-found", "invite-required"];
 
@@ -47,6 +50,7 @@ export class RoomView {
   /** @type {(() => void)[]} */
   #stops = [];
   #nextPlaceAt = 0;
+  #hasTurned = false;
 
   /** @param {Options} options */
   constructor(options) {
@@ -120,8 +124,9 @@ export class RoomView {
   #appear(stage) {
     const walker = this.#walker;
     const angle = (Math.random() - 0.5) * 2.2;
-    const place = kept(PLACE + this.#options.roomId) ?? { x: 2.2 * Math.sin(angle), z: 2.2 * Math.cos(angle), yaw: angle + Math.PI };
-    Object.assign(walker, place);
+    const before = kept(PLACE + this.#options.roomId);
+    this.#hasTurned = before !== null;
+    Object.assign(walker, before ?? { x: 2.2 * Math.sin(angle), z: 2.2 * Math.cos(angle), yaw: angle + Math.PI });
     if (!stage) return;
     Object.assign(stage.view, { yaw: walker.yaw, pitch: 0.2, distance: 3.6 });
     stage.view.aim.set(walker.x, 1.05, walker.z);
@@ -292,7 +297,9 @@ export class RoomView {
   /** @param {import("./stage.js").Stage} stage @param {number} dt @param {number} now */
   #frame(stage, dt, now) {
     const walker = this.#walker;
-    if (this.#controls) walker.step(dt, this.#controls.wish(dt), stage.view.yaw);
+    const wish = this.#controls?.wish(dt) ?? { x: 0, y: 0, run: false };
+    this.#turn(stage, wish);
+    walker.step(dt, wish, stage.view.yaw);
     const interest = this.#crowd?.nearest(walker.x, walker.z) ?? { yaw: stage.view.yaw, pitch: stage.view.pitch * 0.5 - 0.1 };
     const pose = this.#motion.update(dt, walker, interest);
     this.room.setPose(pose);
@@ -303,6 +310,18 @@ export class RoomView {
       this.#nextPlaceAt = now + 1_000;
       this.#keepPlace();
     }
+  }
+
+  /** Who stands where they came in turns to the first person they see. @param {import("./stage.js").Stage} stage @param {{x: number, y: number}} wish */
+  #turn(stage, wish) {
+    if (this.#hasTurned) return;
+    const [walker, somebody] = [this.#walker, this.#crowd?.nearest(this.#walker.x, this.#walker.z, Infinity)];
+    const busy = wish.x !== 0 || wish.y !== 0 || stage.view.yaw !== walker.yaw;
+    if (somebody && !busy) {
+      walker.yaw = somebody.yaw;
+      stage.view.yaw += wrapped(somebody.yaw - ASIDE - stage.view.yaw);
+    }
+    this.#hasTurned = Boolean(somebody) || busy;
   }
 
   #keepPlace() {

@@ -5,7 +5,6 @@ is shown on pages without the 3D view.
 """
 
 import asyncio
-from math import cos, pi, sin
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -31,11 +30,9 @@ async def test_two_people_meet_walk_and_chat(url, arrive):
     await aya.come(url, "Aya", look="Hana")
     await aya.sees(1)
     aya_id = await aya.page.evaluate("vchat.room.user.id")
-    x, _, z = await aya.page.evaluate("id => vchat.positions()[id]", aya_id)
-    behind = (x - 2 * sin(pi + 0.3), z - 2 * cos(pi + 0.3), pi)  # of her, with her to the left
-    await ben.come(aya.page.url, "Ben", look="Sora", place=behind)
+    await ben.come(aya.page.url, "Ben", look="Sora")
     await asyncio.gather(aya.sees(2), ben.sees(2))
-    await drawn(ben, "hana", "sora")
+    await drawn(ben, "hana", "sora")  # who comes in turns to who is there
 
     before = await ben.page.evaluate("id => vchat.positions()[id]", aya_id)
     await aya.page.locator("#stage").focus()

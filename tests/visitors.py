@@ -39,26 +39,12 @@ class Visitor:
         await page.route_web_socket("**/rooms/*", carry)
         return visitor
 
-    async def come(
-        self,
-        url: str,
-        name: str,
-        *,
-        look: str | None = None,
-        place: tuple[float, float, float] | None = None,
-    ) -> None:
-        """Open the page, say a name, and enter the room of the address or a new one; `place` is
-        x, z in metres and yaw in radians, of a room that is there."""
+    async def come(self, url: str, name: str, *, look: str | None = None) -> None:
+        """Open the page, say a name, and enter the room of the address or a new one."""
         await self.page.goto(url)
         await self.page.get_by_test_id("name-input").fill(name)
         if look:
             await self.page.get_by_text(look, exact=True).click()
-        if place:
-            await self.page.evaluate(
-                "([x, z, yaw]) => sessionStorage.setItem("
-                "  `vchat.place.${location.hash.split('/').at(-1)}`, JSON.stringify({x, z, yaw}))",
-                place,
-            )
         door = "join-invited" if "#/rooms/" in url else "create-room"
         await self.page.get_by_test_id(door).click()
         await self.joined()
