@@ -13,8 +13,8 @@ export const LEVELS = [
   { pixels: 0.75, shadows: false, outlines: false, frameMs: 0 },
   { pixels: 0.45, shadows: false, outlines: false, frameMs: 0 },
 ];
-/** Every second frame of 60 a second, and nothing that needs a long program for each pixel. @type {Detail[]} */
-export const LIGHT = [0.8, 0.45].map((pixels) => ({ pixels, shadows: false, outlines: false, frameMs: 30 }));
+/** Without shadow and line, at most every second frame of 60 a second, in the end every fourth: others need the processor too. @type {Detail[]} */
+export const LIGHT = [[0.8, 30], [0.45, 30], [0.45, 64]].map(([pixels, frameMs]) => ({ pixels, frameMs, shadows: false, outlines: false }));
 
 const WAYS = ["auto", "full", "light", "none"];
 const KEPT = "vchat.drawing";

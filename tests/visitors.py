@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from playwright.async_api import Browser, Page, WebSocketRoute
 
 _WAIT_MS = 45_000  # a browser that draws in software on a busy machine is slow to start
-_SIZE = {"width": 880, "height": 480}
-"""Small, for each pixel costs here; but not so narrow that the page is a phone's."""
+_WIDE, _SMALL = {"width": 900, "height": 600}, {"width": 360, "height": 320}
+"""Where something is drawn each pixel costs; a window this narrow shows chat over the 3D view."""
 
 
 @dataclass
@@ -22,7 +22,8 @@ class Visitor:
     @classmethod
     async def at(cls, chromium: Browser, drawing: str, **profile: Any) -> "Visitor":
         """In front of an empty window, with the 3D view as chosen at the page before."""
-        context = await chromium.new_context(**{"locale": "en-US", "viewport": _SIZE, **profile})
+        size = _WIDE if drawing == "none" else _SMALL
+        context = await chromium.new_context(**{"locale": "en-US", "viewport": size, **profile})
         await context.add_init_script(
             "if (location.protocol.startsWith('http'))"
             f" localStorage.setItem('vchat.drawing', '{drawing}');"
@@ -66,8 +67,11 @@ class Visitor:
         )
 
     async def say(self, text: str) -> None:
-        await self.page.get_by_test_id("chat-input").fill(text)
-        await self.page.get_by_test_id("chat-input").press("Enter")
+        field = self.page.get_by_test_id("chat-input")
+        if not await field.is_visible():
+            await self.page.locator("#panel-toggle").click()
+        await field.fill(text)
+        await field.press("Enter")
 
     async def reads(self, text: str) -> None:
         await (
