@@ -29,6 +29,7 @@ export class Connection {
   #clock;
   #events;
   #socket;
+  #backedUpBytes;
   #lastHeard;
   #silenceMs = WELCOME_TIMEOUT_MS;
   #welcomed = false;
@@ -45,6 +46,7 @@ export class Connection {
     this.#clock = clock;
     this.#events = events;
     this.#lastHeard = clock.now();
+    this.#backedUpBytes = WebSocket.backedUpBytes ?? BACKED_UP_BYTES;
     const socket = new WebSocket(url, [PROTOCOL]);
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
@@ -57,7 +59,7 @@ export class Connection {
 
   /** Whether sending more now would only queue it. */
   get backedUp() {
-    return this.#socket.bufferedAmount > BACKED_UP_BYTES;
+    return this.#socket.bufferedAmount > this.#backedUpBytes;
   }
 
   /** @param {object} frame */

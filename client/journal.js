@@ -1,5 +1,7 @@
 /** What a reload needs to go on where the page was: the resume token, the place in the log, the last chats, the unsent messages. */
 
+const FALLBACK = "vchat.fallback";
+
 /**
  * @typedef {{token: string, url: string}} Seat the resume token and the relay it is best used at
  * @typedef {{seat: Seat | null, epoch: string, offset: number}} Place written at every event, so it is small
@@ -55,6 +57,16 @@ export class Journal {
   keepMessages(messages) {
     if (messages.length > 0) this.#write("outbox", messages);
     else this.#touch(() => this.#storage?.removeItem(`${this.#key}.outbox`));
+  }
+
+  /** @returns {boolean} whether this session of the page found that only the fallback gets through; for all rooms */
+  fallback() {
+    return this.#touch(() => this.#storage?.getItem(FALLBACK)) === "1";
+  }
+
+  /** @param {boolean} only */
+  keepFallback(only) {
+    this.#touch(() => (only ? this.#storage?.setItem(FALLBACK, "1") : this.#storage?.removeItem(FALLBACK)));
   }
 
   /** @returns {number} the first pose number no earlier page can have used */

@@ -6,7 +6,7 @@
  */
 
 import { backoffMs, BASE_MS } from "./backoff.js";
-import { DOZE, REPLACED, reasonFor } from "./close-codes.js";
+import { DOZE, LOST, REPLACED, reasonFor } from "./close-codes.js";
 import { Connection } from "./connection.js";
 import { freshTicket, ticketRefusal } from "./tickets.js";
 import { onWake } from "./wake.js";
@@ -39,7 +39,13 @@ export class Link {
   /** @type {import("./journal.js").Seat | null} */
   seat = null;
   #getTicket;
-  #WebSocket;
+  #ways;
+  /** @type {import("./ways.js").Way | null} */
+  #way = null;
+  /** A socket is being tried beside a fallback that works. */
+  #upgrading = false;
+  /** @type {unknown} */
+  #upgradeTimer = null;
   #clock;
   #random;
   #wakeTarget;
@@ -68,12 +74,12 @@ export class Link {
   #stopWaking = () => {};
 
   /**
-   * @param {{getTicket: import("./types.js").GetTicket, WebSocket: import("./types.js").SocketClass,
+   * @param {{getTicket: import("./types.js").GetTicket, ways: import("./ways.js").Ways,
    *   clock: import("./types.js").Clock, random: () => number, wake: EventTarget | null, events: LinkEvents}} options
    */
-  constructor({ getTicket, WebSocket, clock, random, wake, events }) {
+  constructor({ getTicket, ways, clock, random, wake, events }) {
     this.#getTicket = getTicket;
-    this.#WebSocket = WebSocket;
+    this.#ways = ways;
     this.#clock = clock;
     this.#random = random;
     this.#wakeTarget = wake;
@@ -83,6 +89,11 @@ export class Link {
   /** @returns {Connection | null} where to send, if anywhere */
   get current() {
     return this.#current;
+  }
+
+  /** @returns {import("./ways.js").Way | null} how the current connection goes */
+  get way() {
+    return this.#current && this.#way;
   }
 
   /** @param {import("./journal.js").Seat | null} seat from before a reload, if the place in the log is known too */
@@ -180,6 +191,7 @@ export class Link {
    */
   #connect(seat, url, ticket) {
     this.#tried = url;
+    const way = this.#upgrading ? "socket" : this.#ways.next();
     /** @type {number | null} */
     let resumedAt = null;
     /** @type {import("./connection.js").ConnectionEvents} */
@@ -192,16 +204,16 @@ export class Link {
         resumedAt = position.offset;
         return { type: "hello", version: VERSION, resume: { token: seat.token, ...position } };
       },
-      welcomed: (welcome) => this.#welcomed(connection, welcome, url, resumedAt),
+      welcomed: (welcome) => this.#welcomed(connection, welcome, way, url, resumedAt),
       frame: (frame) => { if (connection === this.#current) this.#events.frame(frame); },
       binary: (buffer) => { if (connection === this.#current) this.#events.binary(buffer); },
       nonsense: (detail) => this.#events.nonsense(detail),
-      ended: (ending) => this.#ended(connection, ending),
+      ended: (ending) => this.#ended(connection, way, ending),
     };
     /** @type {Connection} */
     let connection;
     try {
-      connection = new Connection({ url, WebSocket: this.#WebSocket, clock: this.#clock, events });
+      connection = new Connection({ url, WebSocket: this.#ways.socketClass(way), clock: this.#clock, events });
     } catch (error) {
       return this.#failed({ code: 0, name: "bad-url", detail: String(error), action: "final" });
     }
@@ -211,10 +223,11 @@ export class Link {
   /**
    * @param {Connection} connection
    * @param {import("./types.js").Welcome} welcome
+   * @param {import("./ways.js").Way} way
    * @param {string} url
    * @param {number | null} resumedAt
    */
-  #welcomed(connection, welcome, url, resumedAt) {
+  #welcomed(connection, welcome, way, url, resumedAt) {
     const old = this.#current;
     this.#current = connection;
     this.#candidate = null;
@@ -223,6 +236,10 @@ export class Link {
     this.#everWelcomed = true;
     this.#doze = "no";
     this.#doubted.clear();
+    this.#way = way;
+    this.#upgrading = false;
+    this.#ways.worked(way);
+    this.#upgradeLater();
     old?.close("Another connection took over.");
     this.seat = { token: welcome.resume, url };
     if (this.#leaving) return connection.leave();
@@ -233,16 +250,19 @@ export class Link {
 
   /**
    * @param {Connection} connection
+   * @param {import("./ways.js").Way} way
    * @param {import("./connection.js").Ending} ending
    */
-  #ended(connection, { code, detail, retryMs }) {
+  #ended(connection, way, { code, detail, retryMs }) {
     const reason = reasonFor(code, detail);
     if (connection === this.#candidate) {
       this.#candidate = null;
+      if (code === LOST) this.#ways.failed(way);
       return this.#failed(reason, retryMs);
     }
     if (connection !== this.#current) return; // Replaced by a newer one.
     this.#current = null;
+    this.#clock.clearTimeout(this.#upgradeTimer);
     this.#events.disconnected();
     if (this.#clock.now() - this.#welcomedAt >= STABLE_MS) {
       this.#failures = 0;
@@ -270,6 +290,12 @@ export class Link {
     this.#doze = "no";
     if (reason.action === "done") return this.#stop("left", reason);
     if (reason.action === "final" || reason.action === "ask") return this.#stop("refused", reason);
+    const upgrading = this.#upgrading;
+    this.#upgrading = false;
+    if (upgrading && this.#current) {
+      this.#upgradeLater();
+      return this.#events.state({ state: "joined" });
+    }
     if (reason.action === "new-ticket") {
       this.forgetSeat();
       if (!this.#ticketRetried && retryMs === undefined) {
@@ -295,6 +321,18 @@ export class Link {
     this.#cancelNext();
     const dueAt = this.#clock.now() + delayMs;
     this.#next = { timer: this.#clock.setTimeout(() => void this.#open(), delayMs), dueAt, slot };
+  }
+
+  /** After a while on the fallback, see whether a socket gets through by now. */
+  #upgradeLater() {
+    this.#clock.clearTimeout(this.#upgradeTimer);
+    if (this.#way === "fallback") this.#upgradeTimer = this.#clock.setTimeout(() => this.#upgrade(), this.#ways.retryMs());
+  }
+
+  #upgrade() {
+    if (this.#trying || this.#next) return this.#upgradeLater();
+    this.#upgrading = true;
+    void this.#open();
   }
 
   #cancelNext() {
@@ -324,6 +362,8 @@ export class Link {
   /** @param {"left" | "refused"} state @param {import("./types.js").Reason} reason */
   #stop(state, reason) {
     this.#running = false;
+    this.#upgrading = false;
+    this.#clock.clearTimeout(this.#upgradeTimer);
     this.#dropCandidate();
     const current = this.#current;
     this.#current = null;

@@ -25,7 +25,7 @@ export class RemoteAvatars {
   constructor(room, { clock = systemClock } = {}) {
     this.#clock = clock;
     this.#stop = [
-      room.on("welcome", () => this.#arrive(room.members)),
+      room.on("welcome", ({ tickHz }) => this.#arrive(room.members, tickHz)),
       room.on("left", ({ seat, replayed }) => { if (!replayed) this.#avatars.delete(seat); }),
       room.on("pose", ({ seat, serverTime, pose }) => this.#avatar(seat).buffer.push(serverTime, pose)),
       room.on("tick", ({ serverTime, arrivedAt }) => this.#ticks.observe(serverTime, arrivedAt)),
@@ -57,9 +57,9 @@ export class RemoteAvatars {
     this.#avatars.clear();
   }
 
-  /** @param {ReadonlyMap<number, unknown>} members */
-  #arrive(members) {
-    this.#ticks.reset();
+  /** @param {ReadonlyMap<number, unknown>} members @param {number} tickHz */
+  #arrive(members, tickHz) {
+    this.#ticks.reset(tickHz);
     for (const [seat, { buffer }] of this.#avatars) {
       if (members.has(seat)) buffer.restart();
       else this.#avatars.delete(seat);

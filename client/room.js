@@ -12,6 +12,7 @@ import { RoomError } from "./room-error.js";
 import { RoomLog } from "./room-log.js";
 import { SessionRefresh } from "./session-refresh.js";
 import { pageEvents } from "./wake.js";
+import { Ways } from "./ways.js";
 
 /** The room's events that a page can listen to; others are taken in silently. */
 const EVENTS = new Set(["joined", "left", "chat", "signal", "member", "room", "ended"]);
@@ -23,6 +24,7 @@ const EVENTS = new Set(["joined", "left", "chat", "signal", "member", "room", "e
  *   from 400 to 499 (an `ApiError`) ends in `refused`, other failures are tried again
  * @property {import("./types.js").KeyValueStore | null} [storage] `sessionStorage`, so that a reload goes on where the page was
  * @property {import("./types.js").SocketClass} [WebSocket]
+ * @property {typeof globalThis.fetch | null} [fetch] for networks without WebSocket; `null`: not even then
  * @property {import("./types.js").Clock} [clock]
  * @property {() => number} [random] uniform in [0, 1)
  * @property {EventTarget | null} [wake] where `online`, `pageshow`, `visibilitychange`, `resume` and people's touches are heard; the window
@@ -51,11 +53,16 @@ export class RoomClient {
   #leaving = null;
 
   /** @param {RoomOptions} options */
-  constructor({ roomId, getTicket, storage = null, WebSocket = globalThis.WebSocket, clock = systemClock, random = Math.random, wake = pageEvents(),
-    hidden = pageHidden, doze = true }) {
+  constructor({ roomId, getTicket, storage = null, WebSocket = globalThis.WebSocket, fetch = globalThis.fetch, clock = systemClock, random = Math.random,
+    wake = pageEvents(), hidden = pageHidden, doze = true }) {
     this.#journal = new Journal(storage, roomId, (cause) =>
       this.#fail(new RoomError("storage", `A reload will not be able to go on here: ${cause}`, { cause })));
-    this.#link = new Link({ getTicket, WebSocket, clock, random, wake, events: {
+    const ways = new Ways({
+      WebSocket, fetch, clock,
+      kept: this.#journal.fallback(),
+      keep: (only) => this.#journal.keepFallback(only),
+    });
+    this.#link = new Link({ getTicket, ways, clock, random, wake, events: {
       position: () => this.#log.position(),
       state: (state) => this.#enter(state),
       welcomed: (welcome, resumedAt) => this.#welcomed(welcome, resumedAt),
@@ -100,6 +107,8 @@ export class RoomClient {
   get role() { return this.#log.members.get(this.#welcome?.seat ?? -1)?.role ?? this.#welcome?.role ?? null; }
   /** Messages the room has not confirmed yet. */
   get pending() { return this.#outbox.pending; }
+  /** How the room is reached right now. @returns {"socket" | "fallback" | null} */
+  get way() { return this.#link.way; }
   get latency() { return this.#poses.latency; }
 
   /** @returns {number} the relay's clock, ms since the epoch, as well as it can be known from here; ours before the first welcome */

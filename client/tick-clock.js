@@ -7,6 +7,7 @@
 
 export const MIN_DELAY_MS = 100;
 export const MAX_DELAY_MS = 150;
+const USUAL_HZ = 20;
 const BUCKET_MS = 2_000;
 /** Drawing speeds up or slows down by at most this share while it moves to a new delay. */
 const SLEW = 0.1;
@@ -21,9 +22,11 @@ export class TickClock {
   #jitter = 0;
   #lag = NaN;
   #observedAt = NaN;
+  #spreadMs = 0;
 
-  /** Another relay, another clock. */
-  reset() {
+  /** Another relay, another clock. @param {number} [tickHz] how often it ticks; what is rarer than usual is drawn that much later */
+  reset(tickHz = USUAL_HZ) {
+    this.#spreadMs = Math.max(0, 1000 / tickHz - 1000 / USUAL_HZ);
     this.#bucketStart = -Infinity;
     this.#jitter = 0;
     this.#lag = NaN;
@@ -43,7 +46,7 @@ export class TickClock {
     this.#least = Math.min(this.#least, age);
     const least = Math.min(this.#least, this.#leastBefore);
     this.#jitter = Math.max(age - least, this.#jitter * JITTER_DECAY);
-    const target = least + Math.min(MAX_DELAY_MS, Math.max(MIN_DELAY_MS, 50 + this.#jitter));
+    const target = least + this.#spreadMs + Math.min(MAX_DELAY_MS, Math.max(MIN_DELAY_MS, 50 + this.#jitter));
     const step = SLEW * (arrivedMs - this.#observedAt);
     const off = target - this.#lag;
     this.#lag = Math.abs(off) <= JUMP_MS && step >= 0 ? this.#lag + Math.max(-step, Math.min(step, off)) : target;

@@ -68,7 +68,8 @@
  *   onopen: ((event: any) => void) | null, onmessage: ((event: any) => void) | null,
  *   onclose: ((event: any) => void) | null, onerror: ((event: any) => void) | null,
  *   send(data: any): void, close(code?: number, reason?: string): void}} Socket
- * @typedef {new (url: string, protocols?: string | string[]) => Socket} SocketClass
+ * @typedef {{new (url: string, protocols?: string | string[]): Socket, backedUpBytes?: number}} SocketClass
+ *   `backedUpBytes`: more unsent than this, and a pose would only come late.
  */
 
 export {};

@@ -55,6 +55,7 @@ test("an ack that does not come on a living connection is asked for by sending a
   const visit = await enter(stage);
   const stored = stage.room.sendChat("hello");
   const { id } = await visit.frame("chat");
+  await synced(visit);
   stage.clock.advance(15_000);
   assert.equal((await visit.frame("chat")).id, id);
   visit.send({ type: "ack", id, offset: 1 });

@@ -498,6 +498,7 @@ test("a session is extended in place before it ends, and the new resume token is
   const visit = await enter({ room, server }, { expiresIn: 200, pingMs: 1_000_000 });
   clock.advance(140_000);
   assert.deepEqual(await visit.frame("refresh"), { type: "refresh", ticket: "ticket-2" });
+  await synced(visit);
   clock.advance(10_000); // no answer: once more
   assert.deepEqual(await visit.frame("refresh"), { type: "refresh", ticket: "ticket-3" });
   visit.send({ type: "refreshed", resume: "resume-fresh", expiresIn: 200 });

@@ -14,38 +14,75 @@
  *   await server.opened();                            the next socket, before its hello (to refuse or drop it early)
  */
 
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
+import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 
 export class ScriptedServer {
   offset = 0;
   epoch = "e1";
+  /** No WebSocket gets through. */
+  blocking = false;
+  /** What the next requests are answered instead: `{status, headers?, body?}`. @type {any[]} */
+  answers = [];
+  /** Of the fallback. @type {any[]} */
+  requests = [];
+  #http = createServer();
   #server;
+  #streams = new Map();
   #sockets = new Queue();
   #visits = new Queue();
   #welcomes = 0;
 
   static async start(t) {
-    const server = new ScriptedServer(new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: (offered) => offered.has("vchat.v1") && "vchat.v1" }));
-    await once(server.#server, "listening");
+    const server = new ScriptedServer();
+    server.#http.listen(0, "127.0.0.1");
+    await once(server.#http, "listening");
     t.after(() => server.stop());
     return server;
   }
 
-  constructor(server) {
-    this.#server = server;
-    server.on("connection", (socket) => {
-      const visit = new Visit(this, socket);
-      this.#sockets.put(visit);
-      visit.frame("hello").then((hello) => {
-        visit.hello = hello;
-        this.#visits.put(visit);
-      });
+  constructor() {
+    this.#server = new WebSocketServer({ noServer: true, handleProtocols: (offered) => offered.has("vchat.v1") && "vchat.v1" });
+    this.#http.on("upgrade", (request, socket, head) => {
+      if (this.blocking) socket.destroy();
+      else this.#server.handleUpgrade(request, socket, head, (opened) => this.#connected(opened));
+    });
+    this.#http.on("request", (request, response) => void this.#requested(request, response));
+  }
+
+  /** @param {any} socket */
+  #connected(socket) {
+    const visit = new Visit(this, socket);
+    this.#sockets.put(visit);
+    visit.frame("hello").then((hello) => {
+      visit.hello = hello;
+      this.#visits.put(visit);
     });
   }
 
+  async #requested(request, response) {
+    this.requests.push({ method: request.method, url: request.url, headers: request.headers });
+    let body = "";
+    for await (const piece of request.setEncoding("utf8")) body += piece;
+    const answer = this.answers.shift();
+    if (answer) {
+      response.writeHead(answer.status, answer.headers ?? {});
+      response.end(answer.body ?? "");
+    } else if (request.url.endsWith("/stream")) {
+      const stream = new ScriptedStream(response, `key-${this.#streams.size + 1}`);
+      this.#streams.set(stream.key, stream);
+      this.#connected(stream);
+      stream.heard(body);
+    } else {
+      const stream = this.#streams.get(String(request.headers.authorization).replace("Bearer ", ""));
+      response.writeHead(stream && !stream.over ? 202 : 410).end();
+      stream?.heard(body);
+    }
+  }
+
   get url() {
-    return `ws://127.0.0.1:${this.#server.address().port}/rooms/r1`;
+    return `ws://127.0.0.1:${this.#http.address().port}/rooms/r1`;
   }
 
   /** The next socket, before its hello. */
@@ -69,8 +106,56 @@ export class ScriptedServer {
 
   async stop() {
     for (const socket of this.#server.clients) socket.terminate();
-    this.#server.close();
-    await once(this.#server, "close");
+    this.#http.closeAllConnections();
+    this.#http.close();
+    await once(this.#http, "close");
+  }
+}
+
+/** The relay's end of the fallback, in the shape of a socket. */
+class ScriptedStream extends EventEmitter {
+  protocol = "vchat.v1";
+  over = false;
+  #response;
+  #code = 3000;
+
+  constructor(response, key) {
+    super();
+    this.#response = response;
+    this.key = key;
+    response.writeHead(200, { "Content-Type": "text/event-stream" });
+    this.#tell("stream", JSON.stringify({ key }));
+    response.on("close", () => {
+      this.over = true;
+      this.emit("close", this.#code);
+    });
+  }
+
+  heard(body) {
+    for (const line of body.split("\n")) {
+      const binary = line.startsWith(":");
+      if (line === '{"type":"leave"}') this.#code = 1000;
+      this.emit("message", binary ? Buffer.from(line.slice(1), "base64") : line, binary);
+    }
+  }
+
+  send(data) {
+    if (typeof data === "string") this.#tell("", data);
+    else this.#tell("tick", Buffer.from(data).toString("base64"));
+  }
+
+  close(code, reason = "") {
+    this.#code = code;
+    this.#tell("close", JSON.stringify({ code, reason }));
+    this.#response.end();
+  }
+
+  terminate() {
+    this.#response.destroy();
+  }
+
+  #tell(name, data) {
+    if (!this.over) this.#response.write(`: \n\n${name && `event: ${name}\n`}data: ${data}\n\n`);
   }
 }
 
