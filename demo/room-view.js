@@ -268,7 +268,7 @@ export class RoomView {
     const { state } = this.room;
     const place = byId("state");
     place.dataset.state = state;
-    const text = t(`state.${state}`);
+    const text = t(state === "joined" && this.room.way === "fallback" ? "state.fallback" : `state.${state}`);
     if (place.textContent !== text) place.textContent = text;
     this.#voice?.show();
     if (state !== "joined" && state !== "migrating") byId("latency").textContent = "";

@@ -27,13 +27,14 @@ def beyond(
 ) -> Beyond:
     """Origins of the API and the relays, the LiveKit server's, and where VRoid Hub keeps its files.
 
-    LiveKit is asked over HTTP as well, why a socket did not open. `hub_url` is another server in
-    the Hub's place, which keeps the files itself.
+    Where sockets go, HTTP goes too: relays have a stream for who gets no socket, and LiveKit is
+    asked why one did not open. `hub_url` is another server in the Hub's place, which keeps the
+    files itself.
     """
-    connect = [_origin(url) for url in urls]
-    if voice is not None:
-        socket = _origin(voice)
-        connect += [socket, socket.replace("ws", "http", 1)]
+    connect: list[str] = []
+    for url in [*urls, *([] if voice is None else [voice])]:
+        origin = _origin(url)
+        connect += [origin, origin.replace("ws", "http", 1)]
     files = () if not hub else (_HUB_FILES,) if hub_url is None else (_origin(hub_url),)
     pictures = () if not hub else (_HUB_PICTURES,) if hub_url is None else (_origin(hub_url),)
     return Beyond(tuple(dict.fromkeys([*connect, *files])), pictures)
