@@ -15,6 +15,8 @@ from adapters.bus_memory import InProcessBus
 from adapters.state_redis import RedisState, connect
 from relay.app import Relay, Services
 from relay.serve import _Server, bind, config
+from vchat.admitting import Admitting
+from vchat.limits import Rate
 
 KID = "bench"
 ISSUER = "https://api.bench"
@@ -33,6 +35,8 @@ async def _run(port: int, redis_port: int, public: str, *, fast: bool) -> None:
             origins=frozenset(),
             instance="bench",
             name="bench",
+            # Its load comes all at once and from one address.
+            admitting=Admitting(10**6, 10**6, 10**6, 10**6, Rate(10**6, 10**6)),
         )
     )
     relay.hub.start()

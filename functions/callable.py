@@ -25,8 +25,9 @@ from functions.shapes import RoomView
 from functions.speech import hang_up
 from functions.telling import tell
 from functions.voice import remember_caller
-from functions.web import Call, caller_address
+from functions.web import Call
 from vchat import limits
+from vchat.caller import caller_address
 from vchat.errors import Refused, Why
 from vchat.ids import is_room_id
 from vchat.model import Visibility

@@ -4,7 +4,6 @@
 bad fields, the state of things, and rates last.
 """
 
-import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -18,7 +17,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Scope
 
 from functions import fields
 from functions.body import bounded_body, json_object
@@ -26,6 +24,7 @@ from functions.edge import Edge, request_id
 from functions.problems import problem_response
 from functions.services import Services
 from vchat import tokens
+from vchat.caller import caller_address
 from vchat.errors import Refused, Why
 from vchat.ids import is_room_id
 from vchat.model import Account, Room
@@ -228,28 +227,6 @@ async def _caller(request: Request, services: Services) -> Account | None:
     if account is None:
         raise Refused(Why.UNAUTHENTICATED, "The account no longer exists.")
     return account
-
-
-def caller_address(scope: Scope, proxies: int) -> str:
-    """Who calls, for rates: an IPv4 address, or the /64 network that one person has in IPv6.
-
-    Each proxy appends the address it saw to X-Forwarded-For; what stands before the last
-    `proxies` entries is the caller's own invention.
-    """
-    peer = scope["client"][0] if scope.get("client") else ""
-    if proxies:
-        lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        hops = b",".join(lines).decode("latin-1").split(",") if lines else []
-        peer = hops[-proxies].strip() if len(hops) >= proxies else peer
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.IPv6Network((address, 64), strict=False))
-    return str(address)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

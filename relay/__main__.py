@@ -47,6 +47,7 @@ async def _run(settings: Settings) -> None:
             instance=instance,
             name=settings.name,
             queue=RedisQueue(redis),
+            proxies=settings.proxies,
             idleness=settings.idleness,
             metrics_token=settings.metrics_token,
             usd_per_gib=settings.usd_per_gib,

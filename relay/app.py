@@ -1,6 +1,7 @@
 """The relay as an ASGI application: where browsers connect, and whether it is well."""
 
 import hmac
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,19 +10,25 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Scope
 from starlette.websockets import WebSocket
 
 from relay.door import Door
+from relay.gate import Gate, Knock
 from relay.hub import Hub
 from relay.line import Line, line_over
 from relay.lobby import Lobby
 from relay.minutes import Minutes
+from relay.problem import problem
 from relay.readiness import Readiness
 from relay.session import Session
 from relay.streams import Streams
+from vchat import admitting, idleness
+from vchat.admitting import Admitting
 from vchat.bus import Bus
-from vchat.errors import Why
-from vchat.idleness import USUAL, Idleness
+from vchat.caller import caller_address
+from vchat.errors import Refused, Why
+from vchat.idleness import Idleness
 from vchat.matching import Queue
 from vchat.state import State
 
@@ -31,7 +38,8 @@ SUBPROTOCOL = "vchat.v1"
 @dataclass(frozen=True, slots=True)
 class Services:
     """What the relay needs from the world. `clock` gives seconds since the epoch; `keys` the public
-    keys known now, by id; `name` is what people see of this relay."""
+    keys known now, by id; `name` is what people see of this relay; `proxies` how many proxies in
+    front append to X-Forwarded-For."""
 
     state: State
     bus: Bus
@@ -41,7 +49,9 @@ class Services:
     origins: frozenset[str]
     instance: str
     name: str
-    idleness: Idleness = USUAL
+    proxies: int = 0
+    idleness: Idleness = idleness.USUAL
+    admitting: Admitting = admitting.USUAL
     queue: Queue | None = None
     """Those who wait for a match; without it there is no lobby."""
     metrics_token: str | None = None
@@ -74,6 +84,7 @@ class Relay:
         self._door = Door(
             services.state, issuer=services.issuer, keys=services.keys, clock=services.clock
         )
+        self._gate = Gate(services.admitting, time.monotonic, self.hub.doors.refused)
         self.routes = [
             WebSocketRoute("/rooms/{room_id}", self._socket),
             Route("/rooms/{room_id}", self._no_upgrade),
@@ -82,6 +93,7 @@ class Relay:
             Route("/metrics", self._metrics),
         ]
         self.streams = Streams(
+            self._knock,
             self._session,
             instance=services.instance,
             origins=services.origins,
@@ -118,16 +130,26 @@ class Relay:
         if SUBPROTOCOL not in socket.scope["subprotocols"]:
             await socket.send_denial_response(_upgrade_wanted())
             return
-        line = line_over(socket)
-        # Accept first: a refusal before that reaches a page as a bare 1006, without a reason.
-        await socket.accept(SUBPROTOCOL)
-        session = self._session(socket.path_params["room_id"], line)
-        await session.run(self._refusal(socket))
+        try:
+            knock = self._knock(socket.scope)
+        except Refused as refused:
+            await socket.send_denial_response(problem(refused))
+            return
+        with knock:
+            line = line_over(socket)
+            # Other refusals come after: before, they would reach a page as a bare 1006.
+            await socket.accept(SUBPROTOCOL)
+            session = self._session(socket.path_params["room_id"], line, knock)
+            await session.run(self._refusal(socket) or knock.refusal)
 
-    def _session(self, room_id: str, line: Line) -> Session:
+    def _knock(self, scope: Scope) -> Knock:
+        return self._gate.knock(caller_address(scope, self._services.proxies))
+
+    def _session(self, room_id: str, line: Line, knock: Knock) -> Session:
         return Session(
             room_id,
             line,
+            knock=knock,
             hub=self.hub,
             door=self._door,
             clock=self._services.clock,
@@ -139,14 +161,20 @@ class Relay:
         if SUBPROTOCOL not in socket.scope["subprotocols"]:
             await socket.send_denial_response(_upgrade_wanted())
             return
-        await socket.accept(SUBPROTOCOL)
-        with self.hub.doors.passing():
-            await self._lobby.attend(socket, self._refusal(socket))
+        try:
+            knock = self._knock(socket.scope)
+        except Refused as refused:
+            await socket.send_denial_response(problem(refused))
+            return
+        with knock:
+            await socket.accept(SUBPROTOCOL)
+            with self.hub.doors.passing():
+                await self._lobby.attend(socket, knock, self._refusal(socket) or knock.refusal)
 
-    def _refusal(self, socket: WebSocket) -> Why | None:
+    def _refusal(self, socket: WebSocket) -> Refused | None:
         origin = socket.headers.get("origin")
         allowed = origin is None or origin in self._services.origins
-        return None if allowed else Why.BAD_ORIGIN
+        return None if allowed else Refused(Why.BAD_ORIGIN)
 
     async def _no_upgrade(self, request: Request) -> Response:
         return _upgrade_wanted()

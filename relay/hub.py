@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import logging
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -135,9 +136,12 @@ class Hub:
         await self.dismiss(_LAST_WORDS_S)
 
     async def dismiss(self, seconds: float) -> None:
-        """Send away whoever is here, to come back when there is a relay again."""
-        for stay in self.stays():
-            stay.close(Why.MIGRATE)
+        """Send away whoever is here, to come back when there is a relay again, and the more they
+        are the further apart."""
+        stays = self.stays()
+        window_ms = round(len(stays) / limits.CONNECTS.per_s * 1000)
+        for stay in stays:
+            stay.close(Why.MIGRATE, random.randint(0, window_ms))  # noqa: S311
         await self._until_empty(seconds)
 
     async def _until_empty(self, seconds: float) -> None:

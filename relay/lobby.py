@@ -14,6 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from relay.gate import Knock
 from vchat import inbound, limits, outbound, tokens
 from vchat.errors import Refused, Why
 from vchat.inbound import Hello
@@ -45,15 +46,17 @@ class Lobby:
         self._keys = keys
         self._clock = clock
 
-    async def attend(self, socket: WebSocket, refusal: Why | None = None) -> None:
+    async def attend(self, socket: WebSocket, knock: Knock, refusal: Refused | None) -> None:
         """Talk over an accepted socket until the match, the end of waiting, or the browser's own.
 
         With `refusal` the browser only hears why it must go.
         """
         try:
             if refusal is not None:
-                raise Refused(refusal)
+                raise refusal
             user_id = await self._judge(await self._hello(socket))
+            knock.known(user_id)
+            knock.let_in()
             await self._wait(socket, user_id)
             await _close(socket, 1000, "left")
         except Refused as refused:

@@ -71,6 +71,8 @@ def config(app: ASGIApp, *, fast: bool = True, **changes: Any) -> uvicorn.Config
         "lifespan": "off",
         "timeout_graceful_shutdown": 2,
         "server_header": False,
+        # uvicorn would believe X-Forwarded-For from neighbours; vchat.caller knows whom to believe.
+        "proxy_headers": False,
     }
     return uvicorn.Config(app, **{**options, **changes})
 

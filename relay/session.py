@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from relay.door import Admission, Door
+from relay.gate import Knock
 from relay.hub import Hub
 from relay.line import Frame, Line
 from relay.room import Room, Stay
@@ -49,6 +50,7 @@ class Session:
         clock: Callable[[], float],
         relay: str,
         idleness: Idleness,
+        knock: Knock,
     ) -> None:
         self._room_id = room_id
         self._line = line
@@ -57,6 +59,7 @@ class Session:
         self._clock = clock
         self._relay = relay
         self._idleness = idleness
+        self._knock = knock
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._inbox: deque[tuple[str, int]] = deque()
@@ -82,20 +85,21 @@ class Session:
 
     # From hello to bye
 
-    async def run(self, refusal: Why | None = None) -> None:
+    async def run(self, refusal: Refused | None = None) -> None:
         """Stay until either side ends it. With `refusal` the browser only hears why it must go."""
         with self._hub.doors.passing():
             await self._run(refusal)
 
-    async def _run(self, refusal: Why | None) -> None:
+    async def _run(self, refusal: Refused | None) -> None:
         self._line.start(self)
         left = False
         try:
             if refusal is not None:
-                raise Refused(refusal)
+                raise refusal
             if not is_room_id(self._room_id):
                 raise Refused(Why.ROOM_NOT_FOUND)
             admission = await self._admitted()
+            self._knock.known(admission.guest.user_id)
             async with self._hub.room(self._room_id) as room:
                 self._room, self._tally = room, room.tally
                 try:
@@ -172,6 +176,7 @@ class Session:
                 )
             )
         )
+        self._knock.let_in()
         room.enter(stay, arrival)
         self._expire_at(ends_at)
         # The first ping at a random point, so that those who came together do not ping together.

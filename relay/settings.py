@@ -11,7 +11,8 @@ _TOKEN_LENGTH = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`issuer` is the API's public URL, `name` what people see of this relay; `emulator` is the
+    """`issuer` is the API's public URL, `name` what people see of this relay; `proxies` how
+    many proxies in front append to X-Forwarded-For; `emulator` is the
     Pub/Sub emulator's host and port, for development; `metrics_token` opens /metrics to who shows
     it; `usd_per_gib` is what traffic to browsers costs."""
 
@@ -24,6 +25,7 @@ class Settings:
     name: str
     host: str
     port: int
+    proxies: int
     idleness: Idleness
     metrics_token: str | None
     usd_per_gib: float | None
@@ -44,6 +46,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         name=read.text("VCHAT_RELAY_NAME", "relay"),
         host=read.text("HOST", "0.0.0.0"),  # noqa: S104 (a container's own network)
         port=read.number("PORT", 8080, least=0, most=65535),
+        proxies=read.number("VCHAT_PROXIES", 1 if read.production else 0, least=0, most=5),
         idleness=read_idleness(read),
         metrics_token=read.text("VCHAT_METRICS_TOKEN", "") or None,
         usd_per_gib=read.decimal("VCHAT_USD_PER_GIB"),

@@ -8,6 +8,7 @@ told. A ticket is never in an address: addresses are logged.
 import asyncio
 import secrets
 from collections.abc import Callable
+from contextlib import ExitStack
 from http import HTTPStatus
 
 from starlette.middleware import Middleware
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from relay.gate import Knock
 from relay.line import Line
 from relay.problem import problem
 from relay.session import Session
@@ -42,16 +44,19 @@ class _Open:
 
 
 class Streams:
-    """All streams of this instance. `talk` makes the session of a room and a line."""
+    """All streams of this instance. `knock` counts a caller, and may refuse; `talk` makes the
+    session of a room and a line."""
 
     def __init__(
         self,
-        talk: Callable[[str, Line], Session],
+        knock: Callable[[Scope], Knock],
+        talk: Callable[[str, Line, Knock], Session],
         *,
         instance: str,
         origins: frozenset[str],
         tasks: Tasks,
     ) -> None:
+        self._knock = knock
         self._talk = talk
         self._instance = instance
         self._origins = origins
@@ -80,13 +85,18 @@ class Streams:
             return _no_preflight()
         try:
             self._judge_origin(request)
-            hello = await _text(request, limits.HELLO_S)
+            with ExitStack() as at_the_door:
+                knock = at_the_door.enter_context(self._knock(request.scope))
+                if knock.refusal is not None:
+                    raise knock.refusal
+                hello = await _text(request, limits.HELLO_S)
+                at_the_door.pop_all()
         except Refused as refused:
             return problem(refused)
-        return _Stream(self, request.path_params["room_id"], hello)
+        return _Stream(self, request.path_params["room_id"], hello, knock)
 
     async def run(
-        self, room_id: str, hello: str, scope: Scope, receive: Receive, send: Send
+        self, room_id: str, hello: str, knock: Knock, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let one browser talk over its stream until either side ends it."""
         # Late: most relays never need it, and a start should be quick.
@@ -104,7 +114,7 @@ class Streams:
         )
         self._open[line.key] = _Open(room_id, line, asyncio.get_running_loop().time())
         session = self._tasks.start(
-            self._talk(room_id, line).run(), f"a session over a stream in {room_id}"
+            self._talk(room_id, line, knock).run(), f"a session over a stream in {room_id}"
         )
         try:
             await answer(scope, receive, send)
@@ -158,14 +168,16 @@ class Streams:
 class _Stream(Response):
     """The answer that lasts as long as the session."""
 
-    def __init__(self, streams: Streams, room_id: str, hello: str) -> None:
+    def __init__(self, streams: Streams, room_id: str, hello: str, knock: Knock) -> None:
         super().__init__()
         self._streams = streams
         self._room_id = room_id
         self._hello = hello
+        self._knock = knock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._streams.run(self._room_id, self._hello, scope, receive, send)
+        with self._knock as knock:
+            await self._streams.run(self._room_id, self._hello, knock, scope, receive, send)
 
 
 async def _text(request: Request, seconds: float) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,11 +14,13 @@ from fakeredis import FakeAsyncRedis
 from adapters.bus_memory import InProcessBus
 from adapters.state_redis import RedisState
 from relay.door import Door
+from relay.gate import Gate
 from relay.hub import Hub
 from relay.line import Ear, Frame
 from relay.session import Session
 from tests.relays import ISSUER, RING, new_room, ticket
 from vchat import limits, outbound, ticks
+from vchat.admitting import USUAL as ADMITTING
 from vchat.idleness import USUAL
 from vchat.limits import Rate
 
@@ -36,7 +39,14 @@ class BareSeat:
         self.code: int | None = None
         self.ear: Ear
         session = Session(
-            room_id, self, hub=hub, door=door, clock=time.time, relay="bare", idleness=USUAL
+            room_id,
+            self,
+            hub=hub,
+            door=door,
+            clock=time.time,
+            relay="bare",
+            idleness=USUAL,
+            knock=Gate(ADMITTING, time.monotonic, Counter()).knock("192.0.2.1"),
         )
         self.task = asyncio.create_task(session.run())
 

@@ -19,6 +19,8 @@ from relay.app import SUBPROTOCOL, Relay, Services
 from relay.serve import bind, config
 from tests.streams import StreamConnection
 from vchat import ticks, tokens
+from vchat.admitting import USUAL as ADMITTING
+from vchat.admitting import Admitting
 from vchat.idleness import USUAL, Idleness
 from vchat.ids import new_id, new_room_id
 from vchat.keys import new_ring
@@ -242,6 +244,8 @@ async def running_relay(
     origins: frozenset[str] = frozenset({ORIGIN}),
     queue: Queue | None = None,
     idleness: Idleness = USUAL,
+    admitting: Admitting = ADMITTING,
+    proxies: int = 0,
     way: str = "socket",
     metrics_token: str | None = None,
     usd_per_gib: float | None = None,
@@ -263,6 +267,8 @@ async def running_relay(
             idleness=idleness,
             metrics_token=metrics_token,
             usd_per_gib=usd_per_gib,
+            admitting=admitting,
+            proxies=proxies,
         )
     )
     listener = bind("127.0.0.1", 0)

@@ -97,6 +97,19 @@ async def test_who_does_not_move_is_closed_and_told_to_come_back(way):
         assert relay.relay.hub.rooms == []
 
 
+async def test_the_more_are_sent_away_at_once_the_further_apart_they_come_back(monkeypatch):
+    monkeypatch.setattr(limits, "CONNECTS", limits.Rate(burst=400, per_s=2))
+    state, room = RedisState(FakeAsyncRedis()), new_room(capacity=30)
+    await state.show_room(room)
+    async with running_relay(state) as relay:
+        people = [await relay.join(room.id, f"user{n}") for n in range(20)]
+        dismissing = asyncio.create_task(relay.relay.hub.dismiss(2))
+        slots = [(await one.closed()).bye["retryMs"] for one in people]
+        await dismissing
+    assert len(set(slots)) > 10
+    assert 3000 < max(slots) <= 10_000
+
+
 async def test_an_old_connection_is_asked_to_move(monkeypatch):
     monkeypatch.setattr(limits, "AGE_S", (0.05, 0.1))
     state, room = RedisState(FakeAsyncRedis()), new_room()

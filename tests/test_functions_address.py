@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.web import caller_address
+from vchat.caller import caller_address
 
 
 def scope(peer: str, *forwarded: str) -> dict:

@@ -79,6 +79,7 @@ class Why(Enum):
     ELSEWHERE = Refusal("elsewhere", "Another instance holds the stream; send it again", 409)
     STREAM_OVER = Refusal("stream-over", "The stream is over", 410)
 
+    TOO_MANY = Refusal("too-many", "You are here too often at once; leave elsewhere", 429, 4403)
     IDLE = Refusal("idle", "You were away for too long; come in again", None, 4402)
 
     # A message on a connection that stays

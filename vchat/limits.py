@@ -81,6 +81,20 @@ MATCH_AVOID = 100
 MATCH_INTERESTS = 10
 MATCH_TRIES = Rate(burst=20, per_s=1)
 
+# The relay's door
+KNOCKING = 500
+"""Connections to a relay that are not welcomed yet."""
+KNOCKING_ADDRESS = 100
+"""Of one address among them."""
+ADDRESS_CONNECTIONS = 1000
+"""All connections of one address to one relay; a school may share one."""
+ACCOUNT_CONNECTIONS = 20
+"""All connections of one account to one relay."""
+CONNECTS = Rate(burst=400, per_s=200)
+"""New connections to a relay; the others are told when it is their turn."""
+SLOT_S = 30
+"""The latest turn that is given."""
+
 # A connection
 HELLO_S = 5.0
 PING_MS = 22_000

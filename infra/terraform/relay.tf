@@ -65,6 +65,7 @@ resource "google_cloud_run_v2_service" "relay" {
             VCHAT_ISSUER         = local.api_url
             VCHAT_JWKS_URL       = "${local.api_url}/.well-known/jwks.json"
             VCHAT_ORIGINS        = join(",", local.origins)
+            VCHAT_PROXIES        = var.domain == null ? "1" : "2" # who appends to X-Forwarded-For
             VCHAT_RELAY_NAME     = each.key
             VCHAT_USD_PER_GIB    = tostring(local.traffic_usd_per_gib)
             GOOGLE_CLOUD_PROJECT = var.project_id
