@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from adapters.bus_inbox import CAPACITY, Inbox, checked
-from adapters.google_trouble import ERRORS, Complaints, Trouble, trouble
+from adapters.complaints import Complaints
+from adapters.google_trouble import ERRORS, Trouble, trouble
 from adapters.pubsub_listening import Listening
 from adapters.pubsub_names import checked_instance, topic_path
 from adapters.pubsub_outbox import Outbox

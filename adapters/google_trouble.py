@@ -1,16 +1,10 @@
 """What went wrong with a Google service: what to do about it, and one sentence for the operator."""
 
-import logging
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
-
-_log = logging.getLogger("vchat.google")
-_AGAIN_S = 300.0
 
 ERRORS = (exceptions.GoogleAPIError, GoogleAuthError, TimeoutError)
 """What a call to a Google service can raise."""
@@ -72,18 +66,3 @@ class Service:
 
 def _no_project(error: BaseException) -> bool:
     return isinstance(error, exceptions.NotFound) and "project not found" in str(error).lower()
-
-
-class Complaints:
-    """Says each sentence once in a while, however many callers have the same trouble."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._said: dict[str, float] = {}
-
-    def say(self, text: str) -> None:
-        now = self._clock()
-        if now - self._said.get(text, -_AGAIN_S) >= _AGAIN_S:
-            self._said = {known: at for known, at in self._said.items() if now - at < _AGAIN_S}
-            self._said[text] = now
-            _log.error(text)

@@ -5,8 +5,9 @@ import time
 from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass
 
-from adapters.google_trouble import ERRORS, Complaints
-from adapters.pubsub_names import room_and_instance_of, room_of, topic_path
+from adapters.complaints import Complaints
+from adapters.google_trouble import ERRORS
+from adapters.pubsub_names import room_and_instance_of, room_of, subscription_path, topic_path
 from adapters.pubsub_wire import Wire
 
 MOST = 10_000
@@ -104,6 +105,11 @@ class PubSubJanitor:
             if empty:  # after its subscriptions, which would stay behind cut off
                 await self._wire.delete_topic(topic_path(self._wire.project, room_id))
                 done.deleted_topics += 1
+                # Who came in between hangs on the deleted topic and would hear nothing more,
+                # without a word from the server. Losing the subscription is heard, and mended.
+                for instance in await hosts(room_id):
+                    path = subscription_path(self._wire.project, room_id, instance)
+                    await self._wire.delete_subscription(path)
         except ERRORS as error:
             done.failed += 1
             self._complaints.say(self._wire.service.sentence(error, _DELETE))

@@ -8,7 +8,8 @@ from google.api_core import exceptions
 
 from adapters.backoff import Backoff
 from adapters.bus_inbox import MESSAGE_BYTES, Inbox
-from adapters.google_trouble import ERRORS, Complaints, Trouble, trouble
+from adapters.complaints import Complaints
+from adapters.google_trouble import ERRORS, Trouble, trouble
 from adapters.pubsub_names import subscription_path
 from adapters.pubsub_stream import Received
 from adapters.pubsub_wire import Wire
@@ -20,6 +21,9 @@ _SELDOM_S = 30.0
 _MAKING = (
     "pubsub.topics.create, pubsub.topics.attachSubscription, pubsub.subscriptions.create "
     "and pubsub.subscriptions.get"
+)
+_FOREIGN = (
+    "Something other than V-Chat publishes on its topics, vchat-room-…: its messages are dropped."
 )
 _PULLING = "pubsub.subscriptions.consume"
 _LEAVE_S = 4.0
@@ -150,6 +154,7 @@ class Listening:
             return
         if not message.sender or not 0 < len(message.data) <= MESSAGE_BYTES:
             gauges.malformed += 1
+            self._complaints.say(_FOREIGN)
             return
         gauges.received += 1
         gauges.lag_ms = (time.time() - message.at) * 1000

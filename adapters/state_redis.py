@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import msgspec
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
+from adapters.complaints import Complaints
 from vchat import limits
 from vchat.errors import Refused, Why
 from vchat.events import Event, member_card
@@ -81,6 +82,7 @@ class RedisState:
         self._redis = redis
         self._clock = clock
         self._script: AsyncScript = redis.register_script(_SCRIPT)
+        self._complaints = Complaints()
 
     async def _reach(self, call: Awaitable[T]) -> T:
         began = time.perf_counter()
@@ -89,6 +91,7 @@ class RedisState:
                 return await call
         except (RedisError, OSError, TimeoutError) as error:
             self.gauges.failed += 1
+            self._complaints.say(_sentence(self._redis, error))
             raise Refused(Why.UNAVAILABLE, retry_ms=_RETRY_MS) from error
         finally:
             self.gauges.took(time.perf_counter() - began)
@@ -337,6 +340,16 @@ class RedisState:
 
     async def close(self) -> None:
         await self._redis.aclose()
+
+
+def _sentence(redis: "Redis", error: BaseException) -> str:
+    """What the operator should know; never the URL, which has the password in it."""
+    settings = redis.connection_pool.connection_kwargs
+    where = f"{settings.get('host')}:{settings.get('port')}"
+    if isinstance(error, (AuthenticationError, NoPermissionError)):
+        return f"Redis at {where} refuses us ({error}): see the user and password in REDIS_URL."
+    kind = type(error).__name__
+    return f"Redis at {where} does not answer ({kind}): see that REDIS_URL is right and it runs."
 
 
 def _room_key(room_id: str) -> str:

@@ -21,6 +21,7 @@ from google.cloud.firestore_v1 import (
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from adapters.backoff import Backoff
+from adapters.complaints import Complaints
 from adapters.firestore_documents import (
     best_gram,
     family_document,
@@ -44,7 +45,7 @@ from adapters.firestore_queries import (
     values,
     where,
 )
-from adapters.google_trouble import ERRORS, Complaints, Service
+from adapters.google_trouble import ERRORS, Service
 from vchat.errors import Refused, Why
 from vchat.model import Account, Identity, Invite, Room, RoomStatus, Standing
 from vchat.paging import cursor_after, read_cursor
@@ -292,6 +293,11 @@ class FirestoreStore:
 
     async def end_families(self, account_id: str) -> None:
         await self._delete("families", "accountId", "==", account_id)
+
+    async def expired_rooms(self, *, now: int) -> tuple[Room, ...]:
+        async with self._reach() as db:
+            expired = await values(where(db, "rooms", "expiresAt", rfc3339(now), "<="), Room)
+        return tuple(room for room in expired if room.status is RoomStatus.OPEN)
 
     async def sweep(self, *, now: int, dry_run: bool = False) -> dict[str, int]:
         today = rfc3339(now)

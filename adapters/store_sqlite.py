@@ -277,6 +277,14 @@ class SqliteStore:
             lambda db: db.execute("DELETE FROM families WHERE account_id = ?", (account_id,))
         )
 
+    async def expired_rooms(self, *, now: int) -> tuple[Room, ...]:
+        def step(db: sqlite3.Connection) -> tuple[Room, ...]:
+            rows = db.execute("SELECT body FROM rooms WHERE expires_at <= ?", (rfc3339(now),))
+            expired = [_room(body) for (body,) in rows]
+            return tuple(room for room in expired if room.status is RoomStatus.OPEN)
+
+        return await self._run(step)
+
     async def sweep(self, *, now: int, dry_run: bool = False) -> dict[str, int]:
         def step(db: sqlite3.Connection) -> dict[str, int]:
             counts = {}

@@ -23,7 +23,7 @@
  * @typedef {{offset: number, time: number, replayed: boolean}} EventPlace
  *   `replayed`: it happened while this client was away; the member list of the welcome already shows it.
  * @typedef {EventPlace & {type: "joined"} & Member} JoinedEvent
- * @typedef {EventPlace & {type: "left", seat: number, userId: string, reason: "left" | "lost" | "kicked" | "banned" | "idle" | "ended"}} LeftEvent
+ * @typedef {EventPlace & {type: "left", seat: number, userId: string, reason: "left" | "lost" | "kicked" | "banned" | "idle"}} LeftEvent
  * @typedef {EventPlace & {type: "chat", id: string, seat: number, userId: string, name: string, text: string}} ChatEvent
  * @typedef {Partial<EventPlace> & {type: "signal", id: string, seat: number, userId: string, name: string, signal: string, data: unknown}} SignalEvent
  *   An ephemeral signal has no `offset`.

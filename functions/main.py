@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
@@ -64,6 +65,7 @@ _settings = None if _for_janitor else _start(read_settings)
 _chores = _start(read_janitor_settings) if _for_janitor else None
 _making = asyncio.Lock()
 _apps: dict[str, Starlette] = {}
+_checks: set[asyncio.Task[None]] = set()
 
 
 # Each adapter is imported where it is chosen: a cold start pays only for what it uses.
@@ -129,6 +131,14 @@ def _services(settings: Settings) -> Services:
     )
 
 
+async def _check(services: Services) -> None:
+    """Have wrong settings told, whoever asks what."""
+    with suppress(Refused):  # which the state itself explains
+        await services.state.occupancy(["nobody"])
+    if problem := await services.bus.check():
+        _log.error(problem)
+
+
 class _HandedOver(Response):
     """A response that lets a whole app answer; the framework only knows how to send responses."""
 
@@ -145,7 +155,9 @@ async def _answer(target: str | None) -> Response:
     async with _making:  # the first requests come together, and must share one set of clients
         if name not in _apps:
             try:
-                _apps[name] = build(_services(_settings), target)
+                services = _services(_settings)
+                _apps[name] = build(services, target)
+                _checks.add(asyncio.create_task(_check(services)))
             except ConfigError as error:
                 _log.critical("cannot work: %s", error)
                 return problem_response(Refused(Why.INTERNAL), new_id())
@@ -199,7 +211,7 @@ async def janitor(request: Request) -> Response:
         return asdict(await topics.sweep(state.hosts, dry_run=dry_run))
 
     try:
-        return await sweep(request, store, sweep_bus)
+        return await sweep(request, store, state, sweep_bus)
     finally:
         await topics.close()
         await state.close()

@@ -15,6 +15,7 @@ from vchat.ids import new_room_id
 from vchat.matching import Match, Queue, Waiter, Wishes, partners
 from vchat.model import Room, RoomStatus, Standing, Visibility
 from vchat.policy import Role
+from vchat.sharding import relay_for
 from vchat.text import search_key
 from vchat.times import rfc3339
 from vchat.tokens import LOBBY, sign
@@ -37,7 +38,7 @@ async def join_matching(call: Call, services: Services) -> MatchPlace:
         ),
     )
     place = await queue.wait(me, most_s=wanted.max_wait_s)
-    return await _told(call, services, me, place)
+    return await _told(call, services, me, place, wanted.avoid_relays)
 
 
 async def look_at_matching(call: Call, services: Services) -> MatchPlace:
@@ -57,12 +58,16 @@ async def matching_statistics(call: Call, services: Services) -> MatchStatistics
 
 
 async def _told(
-    call: Call, services: Services, me: Waiter | None, place: Match | int | None
+    call: Call,
+    services: Services,
+    me: Waiter | None,
+    place: Match | int | None,
+    avoid: tuple[str, ...] = (),
 ) -> MatchPlace:
     if me is not None and isinstance(place, int):
         place = await _pair(_queue(services), me) or place
     if isinstance(place, Match):
-        return await _matched(call, services, place)
+        return await _matched(call, services, place, avoid)
     if place is None:
         return MatchPlace(status="none")
     ticket = sign(
@@ -77,7 +82,8 @@ async def _told(
         status="waiting",
         waited_ms=place,
         ticket=ticket,
-        url=f"{services.relay_urls[0]}/lobby",
+        # Any relay will do, so people are spread over all of them.
+        url=f"{relay_for(call.account.id, services.relay_urls, avoid)}/lobby",
         expires_in=LOBBY.life_s,
     )
 
@@ -91,9 +97,12 @@ async def _pair(queue: Queue, me: Waiter) -> Match | None:
     return place if isinstance(place, Match) else None
 
 
-async def _matched(call: Call, services: Services, match: Match) -> MatchPlace:
+async def _matched(
+    call: Call, services: Services, match: Match, avoid: tuple[str, ...]
+) -> MatchPlace:
     room = await _room(call, services, match)
-    ticket = await make_ticket(dataclasses.replace(call, found_room=room, body={}), services)
+    wish = {"avoid": list(avoid)}
+    ticket = await make_ticket(dataclasses.replace(call, found_room=room, body=wish), services)
     return MatchPlace(
         status="matched",
         room_id=room.id,

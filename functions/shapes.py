@@ -90,16 +90,19 @@ class RoomQuery(Shape, frozen=True, kw_only=True):
     cursor: OpaqueText | None = None
 
 
+Unreached = Annotated[
+    tuple[Annotated[str, Meta(max_length=limits.RELAY_URL_LENGTH)], ...],
+    Meta(max_length=limits.RELAYS_AVOIDED),
+]
+
+
 class TicketRequest(Shape, frozen=True, kw_only=True):
     """`avoid` has relays that the caller could not reach, or the urls of earlier tickets. With
     `spectate` the ticket is a spectator's, whatever the caller may be otherwise."""
 
     invite: OpaqueText | None = None
     spectate: bool = False
-    avoid: Annotated[
-        tuple[Annotated[str, Meta(max_length=limits.RELAY_URL_LENGTH)], ...],
-        Meta(max_length=limits.RELAYS_AVOIDED),
-    ] = ()
+    avoid: Unreached = ()
 
 
 class Act(StrEnum):
@@ -126,7 +129,8 @@ class Moderation(Shape, frozen=True, kw_only=True):
 
 
 class MatchWishes(Shape, frozen=True, kw_only=True):
-    """Nothing said means: anybody. `max_wait_s` is when the caller no longer wants to wait."""
+    """Nothing said means: anybody. `max_wait_s` is when the caller no longer wants to wait;
+    `avoid` has people, `avoid_relays` what a ticket's `avoid` has."""
 
     language: Annotated[str, Meta(pattern="^[a-z]{2,3}$")] | None = None
     interests: Annotated[
@@ -134,6 +138,7 @@ class MatchWishes(Shape, frozen=True, kw_only=True):
         Meta(max_length=limits.MATCH_INTERESTS),
     ] = ()
     avoid: Annotated[tuple[str, ...], Meta(max_length=limits.MATCH_AVOID)] = ()
+    avoid_relays: Unreached = ()
     max_wait_s: Annotated[int, Meta(ge=10, le=limits.MATCH_WAIT_S)] = 120
 
 

@@ -1,9 +1,11 @@
 """A relay as it is deployed: `python -m relay`. The one place in it that chooses adapters."""
 
+import asyncio
 import logging
 import os
 import sys
 import time
+from contextlib import suppress
 
 import uvloop
 
@@ -16,11 +18,15 @@ from relay.serve import bind, serve
 from relay.settings import Settings, read_settings
 from vchat.bus import Bus
 from vchat.config import ConfigError
+from vchat.errors import Refused
 from vchat.ids import new_id
 from vchat.json_lines import JsonLines
+from vchat.state import State
 
 log = logging.getLogger("vchat.relay")
 
+_CHECK_BUS_S = 3.0
+"""Loading the bus takes seconds of CPU, which whoever woke this relay needs first."""
 _DRAIN_S = 6.0
 """Cloud Run kills ten seconds after SIGTERM."""
 
@@ -61,6 +67,7 @@ async def _run(settings: Settings) -> None:
         "ready",
         extra={"instance": instance, "relay": settings.name, "port": listener.getsockname()[1]},
     )
+    relay.hub.tasks.start(_check(state, bus), "checking what the relay needs")
     try:
         await serve(relay.application(), listener, lambda: relay.hub.drain(_DRAIN_S))
     finally:
@@ -68,6 +75,16 @@ async def _run(settings: Settings) -> None:
         await bus.close()
         await keys.close()
         await state.close()
+
+
+async def _check(state: State, bus: LateBus) -> None:
+    """Have wrong settings told at the start, not when the first person comes."""
+    with suppress(Refused):  # which the state itself explains
+        await state.occupancy(["nobody"])
+    await asyncio.sleep(_CHECK_BUS_S)
+    await bus.load()
+    if problem := await bus.check():
+        log.error(problem)
 
 
 def _pubsub(settings: Settings, instance: str) -> Bus:

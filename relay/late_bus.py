@@ -45,6 +45,10 @@ class LateBus:
             bus = await self._loading
             await bus.close()
 
+    async def load(self) -> None:
+        """Load it now, for a moment when nobody waits."""
+        await self._loaded()
+
     async def _loaded(self) -> Bus:
         if self._loading is None:
             self._loading = asyncio.create_task(self._load(), name=f"loading {self._library}")

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -132,6 +132,8 @@ class Room:
         self._outbox: deque[bytes] = deque(maxlen=_BUS_BACKLOG)
         self._publisher: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
+        self.dropped: Counter[str] = Counter()
+        """How often something came that no instance of ours can have sent, by kind."""
 
     # Its life
 
@@ -278,6 +280,8 @@ class Room:
         renewal = await self._state.renew(self.id, self._instance, seats, hosting=True)
         self._others = renewal.others
         self._learn(renewal.head.epoch, renewal.head.offset, renewal.events)
+        if renewal.gone and self._events.offset < renewal.head.offset:
+            await self._catch_up()  # the log says why they are: the room ended, they were removed
         for user_id in renewal.gone:
             stay = self._stays.get(user_id)
             if stay is not None and stay.generation == seats[user_id]:
@@ -372,21 +376,29 @@ class Room:
         """Read from the log what did not come by itself."""
         try:
             await asyncio.sleep(_GAP_S)
-            while True:
-                assert self._events.epoch is not None
-                after = Position(self._events.epoch, self._events.offset)
-                found = await self._state.read(self.id, after, _READ)
-                if found is None:
-                    for stay in self.stays():
-                        stay.close(Why.ROTATE)
-                    return
-                self._deliver(after.epoch, found)
-                if len(found) < _READ:
-                    return
+            await self._catch_up()
         except Refused:
             return  # The next renewal sees the gap again.
         finally:
             self._filling = False
+
+    async def _catch_up(self) -> None:
+        """Deliver everything up to the log's end. Raises Refused."""
+        while True:
+            assert self._events.epoch is not None
+            after = Position(self._events.epoch, self._events.offset)
+            early = self._events.early
+            found = await self._state.read(self.id, after, _READ)
+            if found is None:
+                for stay in self.stays():
+                    stay.close(Why.ROTATE)
+                return
+            self._deliver(after.epoch, found)
+            if len(found) < _READ:
+                # An event is stored before it is sent, so what was here early is in the log by now.
+                for _ in range(self._events.drop(early)):
+                    self._drop("an event that the log does not have")
+                return
 
     async def _missed(self, since: Position) -> tuple[Event, ...] | None:
         """All events after `since`; None when the log does not reach back to it."""
@@ -442,7 +454,13 @@ class Room:
                 try:
                     self._hear(bus_messages.decode(message))
                 except ValueError:
-                    log.warning("dropped a message on the topic of %s that is not ours", self.id)
+                    self._drop("a message that is not ours")
+
+    def _drop(self, what: str) -> None:
+        """Count what the bus should not have brought; the log hears of each kind once."""
+        self.dropped[what] += 1
+        if self.dropped[what] == 1:
+            log.warning("dropped %s, on the topic of %s", what, self.id)
 
     def _hear(self, message: bus_messages.BusMessage) -> None:
         match message:

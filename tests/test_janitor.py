@@ -1,6 +1,7 @@
 """The janitor as it is deployed: a process of its own, with none of the API's secrets."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import time
@@ -14,11 +15,13 @@ from redis.asyncio import Redis
 
 from adapters.bus_pubsub import PubSubBus
 from adapters.state_redis import RedisState
+from adapters.store_firestore import FirestoreStore
 from tests.components import free_port
 from tests.emulators import Server, running
 from tests.processes import ROOT, environment
 from tests.relays import new_room
 from tests.test_state import guest
+from vchat.errors import Refused, Why
 
 
 @pytest.fixture(name="pubsub", scope="module")
@@ -73,8 +76,8 @@ async def left_behind(http: httpx.AsyncClient, pubsub: Server, room_id: str) -> 
         assert answer.status_code == 200, answer.text
 
 
-async def test_a_crashed_relay_leaves_nothing_after_one_sweep(
-    tmp_path, pubsub, firestore, redis_port
+async def test_one_sweep_clears_what_a_crash_left_and_ends_what_is_over(
+    tmp_path, pubsub, firestore, redis_port, monkeypatch
 ):
     pubsub.reset()
     redis = Redis(host="127.0.0.1", port=redis_port)
@@ -89,6 +92,16 @@ async def test_a_crashed_relay_leaves_nothing_after_one_sweep(
     alive, deserted = new_room(), new_room()
     await state.show_room(alive)
     await state.sit(alive.id, guest("aya"), session="s", instance="living", relay="r", resume=False)
+    old = new_room(expires_at="2026-01-01T00:00:00Z")
+    await state.show_room(old)
+    seated = await state.sit(
+        old.id, guest("aya"), session="s", instance="i", relay="r", resume=False
+    )
+    before = seated.head
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore.address)
+    store = FirestoreStore("janitor-test")
+    await store.add_room(old)
+    await store.close()
     living = PubSubBus("janitor-test", instance="living", emulator=pubsub.address)
     async with living.listen(alive.id):
         while living.gauges.subscriptions < 1:  # noqa: ASYNC110 - counted, not announced
@@ -104,9 +117,16 @@ async def test_a_crashed_relay_leaves_nothing_after_one_sweep(
 
     planned, done, again = reports
     assert planned["dryRun"] is True
+    assert planned["expired"]["rooms"] == 1
+    last = (await state.read(old.id, before, 10))[-1]
+    assert json.loads(last.body) == {"type": "ended", "reason": "expired"}
+    with pytest.raises(Refused) as refused:
+        await state.sit(old.id, guest("ben"), session="b", instance="i", relay="r", resume=False)
+    assert refused.value.why is Why.ROOM_ENDED
     assert (planned["bus"]["orphans"], planned["bus"]["deleted_subscriptions"]) == (1, 0)
     assert (done["bus"]["deleted_subscriptions"], done["bus"]["deleted_topics"]) == (1, 1)
-    assert done["expired"] == {"rooms": 0, "invites": 0, "families": 0}
+    assert [one["ended"] for one in reports] == [1, 1, 0]
+    assert done["expired"] == {"rooms": 1, "invites": 0, "families": 0}
     assert (again["bus"]["subscriptions"], again["bus"]["orphans"]) == (1, 0)
     await living.close()
     await redis.aclose()

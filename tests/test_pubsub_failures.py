@@ -11,7 +11,7 @@ from google.pubsub_v1 import types
 
 from adapters import bus_pubsub
 from adapters.bus_pubsub import PubSubBus
-from adapters.google_trouble import Complaints
+from adapters.complaints import Complaints
 from adapters.pubsub_outbox import BATCH_BYTES, BATCH_MESSAGES, QUEUE_MESSAGES, Outbox
 from vchat.errors import Refused, Why
 from vchat.ids import new_room_id

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 
 import pytest
 from google.api_core.exceptions import GoogleAPICallError
@@ -132,6 +133,31 @@ async def test_a_relay_at_work_keeps_hearing(world, server):
         assert await anext(messages) == b"still there?"
     await a.close()
     await b.close()
+
+
+async def test_who_comes_to_a_room_while_its_topic_is_deleted_hears_all_the_same(world, server):
+    room_id = await world.room()
+    late = PubSubBus(world.project, instance="late", emulator=server.address)
+    other = PubSubBus(world.project, instance="other", emulator=server.address)
+    delete = world.janitor._wire.delete_topic
+    async with AsyncExitStack() as stack:
+
+        async def come_in_first(path: str) -> None:
+            world.alive[room_id] = {"late"}
+            stack.messages = await stack.enter_async_context(late.listen(room_id))
+            while late.gauges.subscriptions == 0:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            await delete(path)
+
+        world.janitor._wire.delete_topic = come_in_first
+        await world.janitor.sweep(world.hosts)
+        async with asyncio.timeout(30):
+            while other.gauges.sent == 0:
+                await other.publish(room_id, b"do you hear?")
+                await asyncio.sleep(0.05)
+            assert await anext(stack.messages) == b"do you hear?"
+    await late.close()
+    await other.close()
 
 
 async def test_an_unreachable_server_is_named_with_its_setting(caplog):

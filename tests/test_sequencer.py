@@ -27,6 +27,19 @@ def test_what_came_before_the_start_waits_for_its_turn():
     assert offsets(sequencer.take("e", event(6))) == [6, 7]
 
 
+def test_what_waits_for_an_event_that_will_never_come_can_be_forgotten():
+    sequencer = Sequencer()
+    sequencer.begin("e", 1)
+    for offset in (3, 9):
+        sequencer.take("e", event(offset))
+    early = sequencer.early
+    assert early == {3, 9}
+    assert offsets(sequencer.take("e", event(2))) == [2, 3]
+    sequencer.take("e", event(11))
+    assert sequencer.drop(early) == 1
+    assert sequencer.early == {11}
+
+
 def test_a_late_echo_of_a_wiped_log_never_stands_in_for_an_event_of_the_new_one():
     sequencer = Sequencer()
     sequencer.take("old", event(2, b"from the log before"))

@@ -457,6 +457,16 @@ async def test_the_sweep_removes_what_has_expired_and_counts_it(store, signed_in
     assert (await rotate(store, "f", "one", "two"))[0] is Rotation.ROTATED
 
 
+async def test_rooms_that_expired_before_anyone_ended_them_are_known_until_the_sweep(store):
+    kept, gone = a_room(), a_room(age_s=2 * DAY)
+    over = a_room(age_s=2 * DAY, status=RoomStatus.ENDED, ended_at=TODAY)
+    for room in (kept, gone, over):
+        await store.add_room(room)
+    assert await store.expired_rooms(now=NOW) == (gone,)
+    await store.sweep(now=NOW)
+    assert await store.expired_rooms(now=NOW) == ()
+
+
 async def test_a_secret_is_kept_replaced_and_goes_with_its_account(store):
     account = an_account()
     await store.add_account(account)

@@ -46,6 +46,18 @@ class Sequencer:
         return due
 
     @property
+    def early(self) -> frozenset[int]:
+        """The offsets of events that wait for one before them."""
+        return frozenset(offset for _, offset in self._ahead)
+
+    def drop(self, offsets: frozenset[int]) -> int:
+        """Forget those of these that still wait; how many there were."""
+        doomed = [place for place in self._ahead if place[1] in offsets]
+        for place in doomed:
+            del self._ahead[place]
+        return len(doomed)
+
+    @property
     def gap(self) -> bool:
         """Whether an event is missing before one that is here."""
         return self.epoch is not None and bool(self._ahead)

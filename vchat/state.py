@@ -25,7 +25,6 @@ class Reason(StrEnum):
     KICKED = "kicked"
     BANNED = "banned"
     IDLE = "idle"
-    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,9 @@ class Store(Protocol):
     async def end_families(self, account_id: str) -> None:
         """Sign an account out everywhere. Idempotent."""
 
+    async def expired_rooms(self, *, now: int) -> tuple[Room, ...]:
+        """The rooms that expired without anyone having ended them, and that no sweep removed."""
+
     async def sweep(self, *, now: int, dry_run: bool = False) -> dict[str, int]:
         """Remove what has expired; how many of each: `rooms`, `invites`, `families`. A dry run
         only counts.
