@@ -153,7 +153,8 @@ WAKE_S = 60
 """Who wakes to a session that ran out meanwhile has this long to refresh it."""
 LEASE_S = 11.0
 RENEW_S = 3.0
-"""A relay renews its seats this often; a dead relay's people are gone after LEASE_S + RENEW_S."""
+"""A relay renews its seats this often, and looks once more when the next seat of the room runs out:
+a dead relay's people are gone after LEASE_S, and after LEASE_S + RENEW_S if that look fails."""
 RESUME_S = 10 * 60
 RESUME_GRACE_S = 30
 """A used resume token works once more for this long, in case its welcome was lost."""

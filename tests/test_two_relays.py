@@ -1,0 +1,60 @@
+"""A room on two relays: what they tell each other, and that one alone tells nobody."""
+
+import asyncio
+from collections import Counter
+
+from fakeredis import FakeAsyncRedis
+
+from adapters.bus_memory import InProcessBus
+from adapters.state_redis import RedisState
+from tests.relays import Browser, RunningRelay, new_room, running_relay
+from vchat import bus_messages
+
+OWN = bytes([200])
+
+
+class CountedBus(InProcessBus):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: Counter[str] = Counter()
+
+    def send(self, sender: str, room_id: str, message: bytes) -> None:
+        self.sent[type(bus_messages.decode(message)).__name__] += 1
+        super().send(sender, room_id, message)
+
+
+async def move(mover: Browser, watcher: Browser, seqs: range) -> None:
+    """One pose a tick, each of them seen."""
+    for seq in seqs:
+        await mover.pose(seq, OWN + b"%d" % seq)
+        while (mover.welcome["seat"], seq, OWN + b"%d" % seq) not in (await watcher.tick())[1]:
+            pass
+
+
+async def renew(relay: RunningRelay) -> None:
+    for room in relay.relay.hub._rooms.values():
+        await room.renew()
+
+
+async def test_poses_are_on_the_bus_only_while_another_relay_has_the_room():
+    state, bus, room = RedisState(FakeAsyncRedis()), CountedBus(), new_room()
+    await state.show_room(room)
+    async with running_relay(state, bus) as one, running_relay(state, bus) as two:
+        aya, ben = await one.join(room.id, "aya"), await one.join(room.id, "ben")
+        await renew(one)
+        await move(aya, ben, range(1, 6))
+        assert bus.sent["Poses"] == 0
+
+        # Nobody moves now, and the newcomer sees them all the same.
+        cho = await two.join(room.id, "cho")
+        assert (aya.welcome["seat"], 5, OWN + b"5") in (await cho.tick())[1]
+        await move(aya, cho, range(6, 9))
+        assert bus.sent["Poses"] >= 3
+
+        await cho.leave()
+        while await state.hosts(room.id) != {one.relay.hub._instance}:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await renew(one)
+        quiet = bus.sent["Poses"]
+        await move(aya, ben, range(9, 14))
+        assert bus.sent["Poses"] == quiet
