@@ -7,6 +7,7 @@
 --   room       hash    json, capacity, locked, ended: the room as the functions last showed it
 --   meta       hash    epoch, head (last offset), seat and generation counters
 --   members    hash    user -> "seat|generation|session|instance|card"; a card is JSON without seat
+--   tickets    hash    user -> when the ticket of the session that sits was given, in s
 --   leases     zset    user -> when the seat is lost unless renewed
 --   taken      set     seat numbers in use
 --   lost       hash    user -> "session|card" of those who went without leaving: they may still resume,
@@ -68,6 +69,7 @@ local function stand(user, r, reason)
   local card = cjson.decode(r.card)
   local until_ms = tonumber(call('ZSCORE', key('leases'), user) or 0)
   call('HDEL', key('members'), user)
+  call('HDEL', key('tickets'), user)
   call('ZREM', key('leases'), user)
   call('SREM', key('taken'), r.seat)
   -- Who is away hears of it only on coming back with an old token.
@@ -92,7 +94,7 @@ local function sweep()
 end
 
 local function touch()
-  for _, name in ipairs({ 'room', 'meta', 'members', 'leases', 'taken', 'lost', 'lost-at', 'log', 'chat', 'instances', 'bans' }) do
+  for _, name in ipairs({ 'room', 'meta', 'members', 'tickets', 'leases', 'taken', 'lost', 'lost-at', 'log', 'chat', 'instances', 'bans' }) do
     call('PEXPIRE', key(name), KEEP_MS)
   end
 end
@@ -157,7 +159,7 @@ function ops.close(json, capacity, body)
   show(json, capacity, '0', '1')
   local at = epoch()
   log(body)
-  call('DEL', key('members'), key('leases'), key('taken'), key('lost'), key('lost-at'))
+  call('DEL', key('members'), key('tickets'), key('leases'), key('taken'), key('lost'), key('lost-at'))
   touch()
   return { 'ok', at, added }
 end
@@ -173,7 +175,7 @@ function ops.members()
   return found
 end
 
-function ops.sit(user, session, instance, card, admitted, resume, lease)
+function ops.sit(user, session, instance, card, admitted, resume, lease, ticket_s)
   local room = call('HMGET', key('room'), 'json', 'capacity', 'locked', 'ended')
   if not room[1] then return refused('session-unknown') end
   if room[4] == '1' then return refused('room-ended') end
@@ -186,7 +188,11 @@ function ops.sit(user, session, instance, card, admitted, resume, lease)
   local r = record(user)
   if r then
     if resume == '1' and r.session ~= session then return refused('replaced') end
-    if r.session ~= session then replaced = r.session end
+    if r.session ~= session then
+      -- A hello that its browser gave up, at a relay that was frozen, must not undo the one after it.
+      if tonumber(call('HGET', key('tickets'), user) or 0) > tonumber(ticket_s) then return refused('replaced') end
+      replaced = r.session
+    end
     update(user, r, cjson.decode(card),
       resume == '1' and { 'relay', 'away' } or { 'name', 'role', 'avatar', 'relay', 'away' })
   else
@@ -210,6 +216,7 @@ function ops.sit(user, session, instance, card, admitted, resume, lease)
   end
   r.generation, r.session, r.instance = generation, session, instance
   keep(user, r)
+  call('HSET', key('tickets'), user, ticket_s)
   forget_lost(user)
   call('ZADD', key('leases'), int(now + lease), user)
   call('ZADD', key('instances'), int(now + lease), instance)

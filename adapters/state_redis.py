@@ -187,6 +187,7 @@ class RedisState:
             int(guest.admitted),
             int(resume),
             _ms(limits.LEASE_S),
+            guest.ticket_s,
         )
         return Seated(
             me=_seated_member(seat, mine),

@@ -62,6 +62,7 @@ class Door:
                 ticket.avatar,
                 ticket.admitted,
                 ticket.muted,
+                ticket.expires_at - limits.TICKET_S,
             ),
             session=new_session_id(),
             expires_at=round((now + limits.SESSION_S) * 1000),

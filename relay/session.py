@@ -101,6 +101,8 @@ class Session:
             admission = await self._admitted()
             self._knock.known(admission.guest.user_id)
             async with self._hub.room(self._room_id) as room:
+                if self._gone is not None:
+                    return  # it gave this hello up while we were slow, and sits elsewhere by now
                 self._room, self._tally = room, room.tally
                 try:
                     await self._enter(room, admission)

@@ -195,3 +195,26 @@ async def test_what_nobody_of_ours_can_have_sent_is_counted_said_once_and_harms_
         assert (await aya.text("chat"))["text"] == "still here"
     assert sorted(here.dropped.values()) == [1, 3]
     assert len([one for one in caplog.records if one.message.startswith("dropped")]) == 2
+
+
+async def test_a_hello_that_was_given_up_takes_no_seat_however_late_it_is_heard():
+    heard, slow = asyncio.Event(), asyncio.Event()
+
+    class SlowDoor(RedisState):
+        async def burn(self, jti: str, life_s: int) -> bool:
+            heard.set()
+            await slow.wait()
+            return await super().burn(jti, life_s)
+
+    state, room = SlowDoor(FakeAsyncRedis()), new_room()
+    await state.show_room(room)
+    async with running_relay(state) as relay:
+        browser = await relay.open(room.id)
+        await browser.send(type="hello", ticket=ticket(room.id, "aya"))
+        await heard.wait()
+        browser.vanish()
+        while relay.server.server_state.connections:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        slow.set()
+        await relay.join(room.id, "ben")
+        assert await state.occupancy([room.id]) == {room.id: 1}

@@ -101,6 +101,19 @@ async def test_a_newer_session_takes_the_seat_and_nobody_hears_of_it(state, show
     assert new.generation > old.generation
 
 
+async def test_an_older_ticket_that_comes_late_does_not_put_out_a_later_one(state, shown):
+    new = await sit(state, shown, "aya", "second", ticket_s=1_800_000_001)
+    with pytest.raises(Refused) as refusal:
+        await sit(state, shown, "aya", "first", ticket_s=1_800_000_000)
+    assert refusal.value.why is Why.REPLACED
+    assert (await sit(state, shown, "aya", "second", resume=True)).me == new.me
+
+    await sit(state, shown, "aya", "third", ticket_s=1_800_000_002)
+    gone = await sit(state, shown, "aya", "fourth", ticket_s=1_800_000_002)
+    await state.leave(shown.id, "aya", gone.generation, Reason.LEFT)
+    await sit(state, shown, "aya", "first", ticket_s=1_800_000_000)
+
+
 async def test_a_takeover_with_another_look_tells_what_changed(state, shown):
     await sit(state, shown, "aya", "first")
     new = await sit(state, shown, "aya", "second", name="Ayame")

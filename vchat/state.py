@@ -38,6 +38,8 @@ class Guest:
     admitted: bool
     """Whether the person may enter a locked room."""
     muted: bool = False
+    ticket_s: int = 0
+    """When the ticket was given, in seconds since the epoch: the later of two sessions stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,8 @@ class State(Protocol):
         """Take a seat in the room, or the seat that this person holds already. `relay` is what
         people see of the `instance`.
 
-        With `resume` the seat must still be this session's, or free. Who was away is no longer.
+        With `resume` the seat must still be this session's, or free; without, whoever sits there
+        must not have come with a later ticket. Who was away is no longer.
         Raises Refused with SESSION_UNKNOWN (the room is not shown), ROOM_ENDED, BANNED, REPLACED,
         IDLE or KICKED (resuming what was removed while away), ROOM_LOCKED, ROOM_FULL, judged in
         this order.

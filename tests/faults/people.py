@@ -61,6 +61,8 @@ class Person:
     chance: random.Random
     patience_s: float
     """How long a silent relay is borne before the next one is tried."""
+    note: Callable[[float, str], None] = lambda *_: None
+    """Takes down what happens to the person, with the time."""
     history: list[Entry] = field(default_factory=list)
     left: dict[str, float] = field(default_factory=dict)
     """When somebody's `left` came, by account."""
@@ -88,6 +90,7 @@ class Person:
                 self.here = True
                 socket = await self._stay(socket)
             except _Refused as refused:
+                self.note(time.monotonic(), f"{self.user} was closed with {refused.code}")
                 self._heed(refused.code)
             except (OSError, TimeoutError, WebSocketException):
                 socket = None
@@ -138,6 +141,8 @@ class Person:
                 raise
         if resuming and welcome["recovered"]:
             self.resumes.append(Resume(url, start, connected, time.monotonic()))
+        how = "resume" if resuming else "ticket"
+        self.note(start, f"{self.user} came by {how}: recovered {welcome['recovered']}, at {url}")
         self._token = welcome["resume"]
         self.epoch, self.offset = welcome["epoch"], welcome["offset"]
         self.history.append(Welcomed(self.epoch, self.offset, welcome["recovered"]))

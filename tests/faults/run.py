@@ -102,6 +102,7 @@ class Run:
         self._chance = random.Random(seed)
         self._rooms = {room.id: room for room in (new_room() for _ in range(rooms))}
         self._scribes = {room_id: Scribe(here.state, room_id) for room_id in self._rooms}
+        self._diary = diary
         self._people = [
             self._person(f"user-{n}", room_id, self._chance.choice(_PATIENCE_S))
             for room_id in self._rooms
@@ -110,7 +111,6 @@ class Run:
         self._ghosts: list[Ghost] = []
         self._kinds: Counter[str] = Counter()
         self._died = 0.0
-        self._diary = diary
         self._away: list[tuple[float, float, str]] = []
         """From when until when a relay, by its URL, or all of them ("") could not serve."""
 
@@ -127,6 +127,7 @@ class Run:
             show=self._show,
             chance=random.Random(self._chance.random()),
             patience_s=patience_s,
+            note=self._diary.write,
         )
 
     async def _show(self, room_id: str) -> None:
