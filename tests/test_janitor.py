@@ -13,6 +13,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from adapters import store_firestore
 from adapters.bus_pubsub import PubSubBus
 from adapters.state_redis import RedisState
 from adapters.store_firestore import FirestoreStore
@@ -99,6 +100,7 @@ async def test_one_sweep_clears_what_a_crash_left_and_ends_what_is_over(
     )
     before = seated.head
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore.address)
+    monkeypatch.setattr(store_firestore, "DEADLINE_S", 60)  # the emulator has just begun to warm up
     store = FirestoreStore("janitor-test")
     await store.add_room(old)
     await store.close()
