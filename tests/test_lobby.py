@@ -15,8 +15,8 @@ from vchat.ids import new_room_id
 from vchat.tokens import ACCESS, LOBBY, sign
 
 
-async def come(person: Guest) -> dict:
-    response = await person("POST", "/matching", {})
+async def come(person: Guest, **wishes: object) -> dict:
+    response = await person("POST", "/matching", wishes)
     assert response.status_code == 200, response.text
     return response.json()
 
@@ -48,6 +48,16 @@ async def test_who_waits_is_told_of_the_match_at_once(meeting: Meeting):
     for place in (mine, theirs):
         inside = await meeting.knock(place["roomId"], 0, ticket=place["ticket"])
         assert (await inside.text("welcome"))["room"]["capacity"] == 2
+
+
+async def test_neither_lobby_nor_room_is_at_a_relay_that_could_not_be_reached(meeting: Meeting):
+    one, other = await meeting.api.guest(), await meeting.api.guest()
+    first = (await come(one))["url"]
+    place = await come(one, avoidRelays=[first])
+    assert place["url"] != first
+    await (await attend(place)).text("waiting")
+    matched = await come(other, avoidRelays=[place["url"]])
+    assert matched["url"] == f"{first.removesuffix('/lobby')}/rooms/{matched['roomId']}"
 
 
 async def test_being_connected_keeps_the_place(meeting: Meeting):

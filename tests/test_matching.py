@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 from adapters.matching_redis import RedisQueue
 from tests.conftest import ManualClock
 from tests.http_api import Guest, refused
-from tests.http_world import RELAYS
 from tests.identity_world import House
 from tests.identity_world import _house as _house
 from tests.identity_world import _log as _log
@@ -196,16 +195,6 @@ async def test_wishes_and_blocks_are_kept(house: House):
         "name": "さくら",
     }
     assert (await look(other))["status"] == "waiting"
-
-
-async def test_neither_the_lobby_nor_the_room_is_at_a_relay_that_could_not_be_reached(house: House):
-    one, other = await house.api.guest(), await house.api.guest()
-    first = (await come(one))["url"]
-    second = (await come(one, avoidRelays=[first]))["url"]
-    assert first != second
-    assert {first.removesuffix("/lobby"), second.removesuffix("/lobby")} <= set(RELAYS)
-    away = [url for url in RELAYS if url != RELAYS[-1]]
-    assert (await come(other, avoidRelays=away))["url"].startswith(f"{RELAYS[-1]}/rooms/")
 
 
 async def test_who_leaves_is_not_waiting(house: House):
