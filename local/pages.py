@@ -21,6 +21,8 @@ _FOLDERS = {
     "/vendor/three-vrm": _MODULES / "@pixiv" / "three-vrm",
     "/vendor/livekit-client": _MODULES / "livekit-client" / "dist",
 }
+_SAFE = {"x-content-type-options": "nosniff", "cache-control": "no-cache"}
+"""Files are what their names say, and a change is seen at the next reload."""
 
 
 def elsewhere(relay_urls: tuple[str, ...], providers: ProviderSettings) -> Beyond:
@@ -40,7 +42,7 @@ def routes(allowed: Beyond) -> list[BaseRoute]:
     async def index(request: Request) -> Response:
         # A page served by us can forbid to be framed; in a <meta> that has no effect.
         policy = f"{page_policy(page.read_text(), allowed)}; frame-ancestors 'none'"
-        return FileResponse(page, headers={"Content-Security-Policy": policy})
+        return FileResponse(page, headers={"Content-Security-Policy": policy, **_SAFE})
 
     folders: list[BaseRoute] = [
         Mount(path, StaticFiles(directory=folder), middleware=[Middleware(_Safe)])
@@ -50,7 +52,7 @@ def routes(allowed: Beyond) -> list[BaseRoute]:
 
 
 class _Safe:
-    """Files are what their names say, and a change is seen at the next reload."""
+    """Middleware that says `_SAFE` of every file."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -58,10 +60,7 @@ class _Safe:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] += [
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"cache-control", b"no-cache"),
-                ]
+                message["headers"] += [(k.encode(), v.encode()) for k, v in _SAFE.items()]
             await send(message)
 
         await self._app(scope, receive, send_marked)

@@ -23,7 +23,7 @@ from vchat.admitting import USUAL as ADMITTING
 from vchat.admitting import Admitting
 from vchat.idleness import USUAL, Idleness
 from vchat.ids import new_id, new_room_id
-from vchat.keys import new_ring
+from vchat.keys import KeyRing, new_ring
 from vchat.matching import Queue
 from vchat.model import Room, RoomStatus, Visibility
 from vchat.policy import Role
@@ -246,6 +246,8 @@ async def running_relay(
     idleness: Idleness = USUAL,
     admitting: Admitting = ADMITTING,
     proxies: int = 0,
+    issuer: str = ISSUER,
+    keys: KeyRing = RING,
     way: str = "socket",
     metrics_token: str | None = None,
     usd_per_gib: float | None = None,
@@ -257,9 +259,9 @@ async def running_relay(
         Services(
             state=state,
             bus=(bus or InProcessBus()).instance(instance),
-            keys=lambda: RING.public,
+            keys=lambda: keys.public,
             clock=clock,
-            issuer=ISSUER,
+            issuer=issuer,
             origins=origins,
             instance=instance,
             name=instance,

@@ -73,7 +73,10 @@ async def test_the_page_comes_with_a_policy_that_keeps_it_to_its_own_origin(serv
     assert "unsafe" not in policy
     assert "amazonaws" not in policy  # nobody signs in at VRoid Hub here
     assert module.headers["content-type"].startswith("text/javascript")
-    assert module.headers["x-content-type-options"] == "nosniff"
+    for answer in (page, module):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-cache"
+    assert '<meta name="referrer" content="same-origin">' in page.text  # addresses hold invites
     assert source.status_code == 404
 
 
