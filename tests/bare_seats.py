@@ -97,12 +97,12 @@ class BareRoom:
 
 @asynccontextmanager
 async def bare_room() -> AsyncIterator[BareRoom]:
-    """Somewhere to sit, where nobody is too fast."""
+    """Somewhere to sit, where nobody is too fast, and seats last without being renewed."""
     redis = FakeAsyncRedis()
     state = RedisState(redis)
     bus = InProcessBus().instance("bare")
     hub = Hub(instance="bare", relay="bare", state=state, bus=bus, clock=time.time)
-    with patch.multiple(limits, **dict.fromkeys(SPEEDS, FREE)):
+    with patch.multiple(limits, LEASE_S=3600.0, **dict.fromkeys(SPEEDS, FREE)):
         try:
             where = BareRoom(state, hub)
             await state.show_room(where.room)

@@ -147,7 +147,7 @@ class _Table:
         return talker.code, tuple((one["type"], one.get("code")) for one in heard)
 
     def _check_listener(self) -> None:
-        assert self._listener.code is None
+        assert self._listener.code is None, self._listener.code
         for event in self._listener.texts():
             if "offset" in event:
                 assert event["offset"] == self._offset + 1, event
