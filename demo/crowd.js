@@ -99,6 +99,11 @@ export class Crowd {
       .map(({ member, avatar }) => [member.userId, /** @type {[number, number, number]} */ (avatar.place.position.toArray())]));
   }
 
+  /** How far everyone's mouth is open, by account. @returns {Record<string, number>} */
+  mouths() {
+    return Object.fromEntries([...this.#people.values()].map(({ member, avatar }) => [member.userId, avatar.vrm?.expressionManager?.getValue("aa") ?? 0]));
+  }
+
   /** What everyone is seen in, by account: the names in the models' files. @returns {Record<string, string>} */
   bodies() {
     return Object.fromEntries([...this.#people.values()].map(({ member, avatar: { vrm } }) =>

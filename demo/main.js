@@ -126,6 +126,7 @@ function expose() {
       get room() { return view?.room ?? null; },
       get state() { return view?.room.state ?? "idle"; },
       positions: () => view?.positions() ?? {},
+      mouths: () => view?.mouths() ?? {},
       bodies: () => view?.bodies() ?? {},
     },
   });

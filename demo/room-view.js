@@ -89,6 +89,8 @@ export class RoomView {
   /** @returns {Record<string, [number, number, number]>} */
   positions() { return this.#crowd?.positions() ?? {}; }
 
+  mouths() { return this.#crowd?.mouths() ?? {}; }
+
   bodies() { return this.#crowd?.bodies() ?? {}; }
 
   /** Leave the room for good. */

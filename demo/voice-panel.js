@@ -26,7 +26,7 @@ export class VoicePanel {
     });
     byId("voice").hidden = false;
     byId("mic").addEventListener("click", () => void this.#voice.press(), { signal });
-    byId("hang-up").addEventListener("click", () => void this.#voice.leave(), { signal });
+    byId("hang-up").addEventListener("click", () => void this.#hangUp(), { signal });
     this.#stopLanguage = onLanguage(() => this.show());
     this.show();
   }
@@ -37,6 +37,7 @@ export class VoicePanel {
   /** Show who speaks and whether one may: after the members or the call changed. */
   show() {
     const { members, seat, state: room } = this.#room;
+    if (room === "refused" || room === "left") void this.#hangUp(); // sent out of the room is out of its call, whoever is away
     const me = members.get(seat ?? -1);
     if (me) this.#voice.permit(!me.muted && me.role !== "spectator");
     const { state, may } = this.#voice;
@@ -61,6 +62,10 @@ export class VoicePanel {
     this.#off.abort();
     this.#stopLanguage();
     byId("voice").hidden = true;
-    void this.#voice.leave().catch(() => {}); // the room is left in any case, and the call with it
+    void this.#hangUp();
+  }
+
+  async #hangUp() {
+    await this.#voice.leave().catch((error) => toast(problemText(error), "bad"));
   }
 }

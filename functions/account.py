@@ -55,6 +55,8 @@ async def delete_me(call: Call, services: Services) -> None:
         logged = await services.state.leave(room_id, user_id, None, Reason.KICKED)
         await tell(services, room_id, logged)
         await hang_up(services, room_id, user_id)
+    if services.queue is not None:
+        await services.queue.leave(user_id)  # or somebody would be matched with nobody
     await drop_grant(services, user_id)
     await services.store.delete_account(user_id)
 

@@ -19,6 +19,7 @@ from functions.body import json_object
 from functions.edge import request_id
 from functions.entry import judge_entry
 from functions.exchange import account_of
+from functions.lookup import find_room
 from functions.rates import spend
 from functions.services import Services
 from functions.shapes import RoomView
@@ -29,7 +30,6 @@ from functions.web import Call
 from vchat import limits
 from vchat.caller import caller_address
 from vchat.errors import Refused, Why
-from vchat.ids import is_room_id
 from vchat.model import Visibility
 from vchat.state import Reason
 from vchat.voice import Speaker
@@ -177,10 +177,7 @@ async def _call(request: Request, services: Services, *, needs_room: bool) -> Ca
     room_id = data.get("roomId")
     if not isinstance(room_id, str):
         raise Refused(Why.INVALID_REQUEST, "roomId: This field is required.")
-    room = await services.store.room(room_id) if is_room_id(room_id) else None
-    if room is None:
-        raise Refused(Why.ROOM_NOT_FOUND)
-    return replace(call, found_room=room)
+    return replace(call, found_room=await find_room(services, room_id, call.address))
 
 
 def _room(room: RoomView, people: tuple[str, ...]) -> Answer:

@@ -30,7 +30,7 @@ from vchat.config import ConfigError
 from vchat.errors import Refused, Why
 from vchat.ids import new_id
 from vchat.json_lines import JsonLines
-from vchat.keys import KeyRing
+from vchat.keys import SigningKeys
 from vchat.store import Store
 
 _log = logging.getLogger("vchat.start")
@@ -38,6 +38,8 @@ _log = logging.getLogger("vchat.start")
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+    from adapters.keys_held import HeldKeys
 
 
 JANITOR = "janitor"
@@ -66,6 +68,8 @@ _chores = _start(read_janitor_settings) if _for_janitor else None
 _making = asyncio.Lock()
 _apps: dict[str, Starlette] = {}
 _checks: set[asyncio.Task[None]] = set()
+_held: "HeldKeys | None" = None
+"""The signing keys, where they may be turned over while we run."""
 
 
 # Each adapter is imported where it is chosen: a cold start pays only for what it uses.
@@ -102,7 +106,14 @@ def _bus(settings: Settings) -> Bus:
     return InProcessBus().instance(instance)
 
 
-def _keys(settings: Settings) -> KeyRing:
+def _keys(settings: Settings) -> SigningKeys:
+    global _held
+    if isinstance(settings.keys, str):
+        from adapters.keys_held import HeldKeys
+        from adapters.keys_secret_manager import SecretManagerKeys, own_token
+
+        _held = _held or HeldKeys(SecretManagerKeys(settings.keys, own_token()))
+        return _held
     from adapters.keys_file import open_ring
 
     return settings.keys or open_ring(settings.data / "keys.json")
@@ -161,6 +172,11 @@ async def _answer(target: str | None) -> Response:
             except ConfigError as error:
                 _log.critical("cannot work: %s", error)
                 return problem_response(Refused(Why.INTERNAL), new_id())
+    if _held is not None:
+        try:
+            await _held.refresh()
+        except Refused as refused:
+            return problem_response(refused, new_id())
     return _HandedOver(_apps[name])
 
 

@@ -70,7 +70,7 @@ def refusals(operation: Operation) -> list[Why]:
     """Every way this operation may refuse, but for those that are our own fault."""
     found = set(operation.refusals)
     if "{room_id}" in operation.path:
-        found.add(Why.ROOM_NOT_FOUND)
+        found |= {Why.ROOM_NOT_FOUND, Why.TOO_FAST}
     if operation.body is not None:
         found |= {Why.INVALID_JSON, Why.INVALID_REQUEST, Why.PAYLOAD_TOO_LARGE}
     if operation.query is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from vchat.bus import Bus
 from vchat.hub import HubAccess
 from vchat.identity import IdentityProviders
-from vchat.keys import KeyRing
+from vchat.keys import SigningKeys
 from vchat.matching import Queue
 from vchat.state import State
 from vchat.store import Store
@@ -28,7 +28,7 @@ class Services:
     store: Store
     state: State
     bus: Bus
-    keys: KeyRing
+    keys: SigningKeys
     issuer: str
     relay_urls: tuple[str, ...]
     providers: IdentityProviders = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """What the functions need to know of their deployment, from the environment."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,20 @@ from vchat.config import Reader
 from vchat.keys import KeyRing, load_ring
 from vchat.provider_settings import ProviderSettings, read_provider_settings
 
+_SECRET = re.compile(r"projects/[a-z0-9:.-]{1,63}/secrets/[A-Za-z0-9_-]{1,255}", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """None means: no `redis_url`, the state inside the process; no `project`, the SQLite file and
-    the bus inside the process; no `keys`, the key file. Production has them all."""
+    the bus inside the process; no `keys`, the key file. Production has them all. `keys` are the
+    signing keys themselves, or the name of the secret that holds them: projects/P/secrets/S."""
 
     production: bool
     issuer: str
     origins: frozenset[str]
     relay_urls: tuple[str, ...]
-    keys: KeyRing | None
+    keys: KeyRing | str | None
     redis_url: str | None
     project: str | None
     database: str
@@ -65,7 +69,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         issuer=read.url("VCHAT_ISSUER", web),
         origins=read.origins("VCHAT_ORIGINS"),
         relay_urls=read.urls("VCHAT_RELAY_URLS", socket),
-        keys=read.parsed("VCHAT_SIGNING_KEYS", load_ring) if wanted("VCHAT_SIGNING_KEYS") else None,
+        keys=read.parsed("VCHAT_SIGNING_KEYS", _keys) if wanted("VCHAT_SIGNING_KEYS") else None,
         redis_url=read.url("REDIS_URL", ("redis", "rediss")) if wanted("REDIS_URL") else None,
         project=read.text("GOOGLE_CLOUD_PROJECT") if wanted("GOOGLE_CLOUD_PROJECT") else None,
         database=read.text("FIRESTORE_DATABASE", "(default)"),
@@ -77,3 +81,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     )
     read.check()
     return settings
+
+
+def _keys(text: str) -> KeyRing | str:
+    return text if _SECRET.fullmatch(text) else load_ring(text)

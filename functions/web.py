@@ -21,12 +21,12 @@ from starlette.routing import Route
 from functions import fields
 from functions.body import bounded_body, json_object
 from functions.edge import Edge, request_id
+from functions.lookup import find_room
 from functions.problems import problem_response
 from functions.services import Services
 from vchat import tokens
 from vchat.caller import caller_address
 from vchat.errors import Refused, Why
-from vchat.ids import is_room_id
 from vchat.model import Account, Room
 from vchat.times import rfc3339
 
@@ -177,12 +177,9 @@ def _allow(methods: Iterable[str]) -> str:
 
 
 async def _call(request: Request, operation: Operation, services: Services) -> Call:
-    room = None
-    if "room_id" in request.path_params:
-        room_id = request.path_params["room_id"]
-        room = await services.store.room(room_id) if is_room_id(room_id) else None
-        if room is None:
-            raise Refused(Why.ROOM_NOT_FOUND)
+    address = caller_address(request.scope, services.proxies)
+    room_id = request.path_params.get("room_id")
+    room = None if room_id is None else await find_room(services, room_id, address)
     body = {} if operation.body is None else await json_object(request)
     caller = None
     if operation.sign_in is not SignIn.NONE:
@@ -191,7 +188,7 @@ async def _call(request: Request, operation: Operation, services: Services) -> C
             raise Refused(Why.UNAUTHENTICATED, "Expected Authorization: Bearer <accessToken>.")
     return Call(
         now=services.clock(),
-        address=caller_address(request.scope, services.proxies),
+        address=address,
         params=request.path_params,
         query=request.query_params,
         headers=request.headers,

@@ -152,6 +152,14 @@ def test_production_reads_what_it_was_given():
     assert settings.database == "(default)"
 
 
+def test_the_signing_keys_may_be_named_instead_of_given():
+    name = "projects/vchat-prod/secrets/vchat-signing-keys"
+    assert read_settings(production(VCHAT_SIGNING_KEYS=name)).keys == name
+    for wrong in (f"{name}/versions/1", "vchat-signing-keys", f"https://x/{name}"):
+        with pytest.raises(ConfigError):
+            read_settings(production(VCHAT_SIGNING_KEYS=wrong))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

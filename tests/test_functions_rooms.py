@@ -10,6 +10,7 @@ from tests.http_world import World
 from tests.http_world import _world as _world
 from vchat import limits
 from vchat.bus_messages import decode
+from vchat.ids import new_room_id
 from vchat.times import rfc3339
 
 
@@ -261,3 +262,21 @@ async def test_nobody_makes_rooms_without_end(world: World):
     refused(response, 429, "too-fast")
     assert int(response.headers["retry-after"]) > 0
     await other.room()
+
+
+async def test_who_guesses_rooms_is_stopped_and_cannot_tell_a_hit_from_a_miss(world: World):
+    owner, guesser = await world.guest(), await world.guest()
+    room = await owner.room()
+    for _ in range(limits.ROOM_MISSES.burst):
+        refused(await guesser("GET", f"/rooms/{new_room_id()}"), 404, "room-not-found")
+    refused(await guesser.ticket(new_room_id()), 404, "room-not-found")  # the one that tips it
+    for method, path in (("GET", ""), ("POST", "/tickets"), ("GET", "/members")):
+        response = await guesser(method, f"/rooms/{room}{path}", {} if method == "POST" else None)
+        refused(response, 429, "too-fast")
+        assert int(response.headers["retry-after"]) == limits.GUESSING_PAUSE_S
+    assert (await guesser("GET", "/me")).status_code == 200
+    redis = world.services.state._redis
+    (pause,) = await redis.keys("*guessing*")
+    assert 0 < await redis.ttl(pause) <= limits.GUESSING_PAUSE_S
+    await redis.delete(pause)  # as time does
+    assert (await guesser("GET", f"/rooms/{room}")).status_code == 200

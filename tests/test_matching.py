@@ -232,3 +232,10 @@ async def test_matching_wants_a_sign_in_and_has_a_rate(house: House):
     for _ in range(limits.MATCH_TRIES.burst):
         await come(guest)
     refused(await guest("POST", "/matching", {}), 429, "too-fast")
+
+
+async def test_who_deletes_their_account_is_matched_with_nobody(house: House):
+    gone, other = await house.api.guest(), await house.api.guest()
+    assert (await gone("POST", "/matching", {})).json()["status"] == "waiting"
+    assert (await gone("DELETE", "/me")).status_code == 204
+    assert (await other("POST", "/matching", {})).json()["status"] == "waiting"

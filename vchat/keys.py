@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -44,6 +44,35 @@ class KeyRing:
     def with_new_key(self) -> "KeyRing":
         """A ring with a fresh key behind the current one, to sign after the next rotation."""
         return KeyRing({**self.keys, new_id(): Ed25519PrivateKey.generate()})
+
+
+class SigningKeys(Protocol):
+    """A ring, or what has one and may have another after the next await."""
+
+    @property
+    def kid(self) -> str: ...
+
+    @property
+    def signing(self) -> Ed25519PrivateKey: ...
+
+    @property
+    def public(self) -> dict[str, Ed25519PublicKey]: ...
+
+
+class KeyPlaceError(Exception):
+    """A place of keys cannot be used; the text says why, and shows nothing of them."""
+
+
+class KeyPlace(Protocol):
+    """Where a ring is kept. Every wait has a deadline."""
+
+    async def read(self) -> KeyRing | None:
+        """The ring, None before the first. Raises KeyPlaceError."""
+
+    async def write(self, ring: KeyRing) -> None:
+        """Put a ring in the old one's place, whole or not at all. Raises KeyPlaceError."""
+
+    async def close(self) -> None: ...
 
 
 def new_ring() -> KeyRing:

@@ -43,6 +43,10 @@ RELAYS_AVOIDED = 8
 RELAY_URL_LENGTH = 2048
 INVITE_TRIES = Rate(burst=20, per_s=0.2)
 """Invites that one account presents, right or wrong."""
+ROOM_MISSES = Rate(burst=60, per_s=0.5)
+"""Rooms that one address asks for and that are not there; then it is answered nothing about rooms
+for GUESSING_PAUSE_S."""
+GUESSING_PAUSE_S = 60
 
 HEAD_S = 10.0
 """A request whose head takes longer, counted from the connection or the answer before, is cut."""

@@ -6,10 +6,7 @@
  * microphone that may not be published is refused.
  */
 
-import { EventEmitter } from "node:events";
-import { ConnectionError, DisconnectReason, MediaDeviceFailure, Room as RealRoom, RoomEvent } from "livekit-client";
-
-export const real = { ConnectionError, DisconnectReason, MediaDeviceFailure, Room: RealRoom, RoomEvent };
+/** @typedef {typeof import("livekit-client")} Library */
 
 export class FakeServer {
   /** @type {FakeRoom[]} */
@@ -22,13 +19,26 @@ export class FakeServer {
   answer = null;
   asks = false;
   loads = 0;
+  real;
+  Room;
+
+  /** @param {Library} real */
+  constructor(real) {
+    const server = this;
+    this.real = real;
+    this.Room = class extends FakeRoom { constructor() { super(server); } };
+  }
 
   /** What liveKit() loads. */
   load = async () => {
     this.loads++;
-    const server = this;
-    return /** @type {any} */ ({ ...real, Room: class extends FakeRoom { constructor() { super(server); } } });
+    return /** @type {any} */ ({ ...this.real, Room: this.Room });
   };
+
+  /** Somebody elsewhere is in the call as well. @param {string} identity */
+  enter(identity) {
+    for (const room of this.rooms) room.remoteParticipants.set(identity, { identity, audioLevel: 0, isSpeaking: false });
+  }
 
   /** Somebody speaks, or with level 0 no more. @param {string} identity @param {number} level */
   speak(identity, level) {
@@ -36,7 +46,7 @@ export class FakeServer {
       const one = identity === room.localParticipant.identity ? room.localParticipant : room.remoteParticipants.get(identity);
       if (!one) continue;
       Object.assign(one, { audioLevel: level, isSpeaking: level > 0 });
-      room.emit(RoomEvent.ActiveSpeakersChanged, [room.localParticipant, ...room.remoteParticipants.values()].filter(({ isSpeaking }) => isSpeaking));
+      room.emit(this.real.RoomEvent.ActiveSpeakersChanged, [room.localParticipant, ...room.remoteParticipants.values()].filter(({ isSpeaking }) => isSpeaking));
     }
   }
 
@@ -46,7 +56,7 @@ export class FakeServer {
   }
 }
 
-class FakeRoom extends EventEmitter {
+class FakeRoom {
   state = "disconnected";
   canPlaybackAudio = true;
   started = 0;
@@ -54,14 +64,16 @@ class FakeRoom extends EventEmitter {
   remoteParticipants = new Map();
   localParticipant;
   #server;
+  /** @type {Map<string, ((...told: any[]) => void)[]>} */
+  #listeners = new Map();
   /** @type {((error: Error) => void) | null} */
   #giveUp = null;
 
   /** @param {FakeServer} server */
   constructor(server) {
-    super();
     this.#server = server;
     const room = this;
+    const { RoomEvent } = server.real;
     this.localParticipant = {
       identity: "", audioLevel: 0, isSpeaking: false, isMicrophoneEnabled: false,
       /** @param {boolean} on */
@@ -76,14 +88,21 @@ class FakeRoom extends EventEmitter {
     };
   }
 
+  /** @param {string} event @param {(...told: any[]) => void} listener */
+  on(event, listener) { this.#listeners.set(event, [...this.#listeners.get(event) ?? [], listener]); }
+
+  /** @param {string} event @param {...any} told */
+  emit(event, ...told) { for (const listener of this.#listeners.get(event) ?? []) listener(...told); }
+
   /** @param {string} url @param {string} token */
   async connect(url, token) {
+    const { ConnectionError } = this.#server.real;
     this.#server.rooms.push(this);
     this.state = "connecting";
     if (!/^wss?:/.test(url)) throw new Error("not a LiveKit address");
     if (this.#server.trouble === "away") throw ConnectionError.serverUnreachable("could not establish signal connection");
     if (this.#server.trouble === "hangs") await new Promise((_, reject) => { this.#giveUp = reject; });
-    const { sub, video } = JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
+    const { sub, video } = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
     if (!video.roomJoin) throw ConnectionError.notAllowed("no grant", 401);
     this.localParticipant.identity = sub;
     for (const other of this.#server.rooms) {
@@ -96,6 +115,7 @@ class FakeRoom extends EventEmitter {
 
   async disconnect() {
     if (this.state === "disconnected") return;
+    const { ConnectionError, DisconnectReason } = this.#server.real;
     this.#giveUp?.(ConnectionError.cancelled("Client initiated disconnect"));
     this.end(DisconnectReason.CLIENT_INITIATED);
   }
@@ -103,13 +123,13 @@ class FakeRoom extends EventEmitter {
   async startAudio() {
     this.started++;
     this.canPlaybackAudio = true;
-    this.emit(RoomEvent.AudioPlaybackStatusChanged, true);
+    this.emit(this.#server.real.RoomEvent.AudioPlaybackStatusChanged, true);
   }
 
   /** @param {number} reason */
   end(reason) {
     this.state = "disconnected";
     this.localParticipant.isMicrophoneEnabled = false;
-    this.emit(RoomEvent.Disconnected, reason);
+    this.emit(this.#server.real.RoomEvent.Disconnected, reason);
   }
 }

@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as real from "livekit-client";
 import { STRINGS } from "../i18n.js";
 import { liveKit } from "../livekit.js";
 import { Mouth } from "../mouth.js";
 import { Voice } from "../voice.js";
-import { FakeServer, real } from "./fake-livekit.js";
+import { FakeServer } from "./fake-livekit.js";
 
 const { DisconnectReason, RoomEvent } = real;
 
@@ -30,7 +31,7 @@ function person(server, name = "aya", more = {}) {
 }
 
 test("the first press joins and speaks, the next ones switch the microphone", async () => {
-  const { voice, faults } = person(new FakeServer());
+  const { voice, faults } = person(new FakeServer(real));
   const states = [voice.state];
   const joining = voice.press();
   states.push(voice.state);
@@ -47,7 +48,7 @@ test("the first press joins and speaks, the next ones switch the microphone", as
 });
 
 test("LiveKit's library is not loaded before somebody speaks", async () => {
-  const server = new FakeServer();
+  const server = new FakeServer(real);
   const { voice } = person(server);
   voice.permit(false);
   await voice.leave();
@@ -57,7 +58,7 @@ test("LiveKit's library is not loaded before somebody speaks", async () => {
 });
 
 test("whoever is in the call sees how loud everyone is, and is told when it changes", async () => {
-  const server = new FakeServer();
+  const server = new FakeServer(real);
   const [aya, ben] = [person(server, "aya"), person(server, "ben")];
   await aya.voice.press();
   await ben.voice.press();
@@ -73,7 +74,7 @@ test("whoever is in the call sees how loud everyone is, and is told when it chan
 });
 
 test("a moderator's mute closes the microphone at once, and its end does not open it", async () => {
-  const { voice, faults } = person(new FakeServer());
+  const { voice, faults } = person(new FakeServer(real));
   await voice.press();
   voice.permit(false);
   await new Promise(setImmediate);
@@ -88,7 +89,7 @@ test("a moderator's mute closes the microphone at once, and its end does not ope
 });
 
 test("who may not speak may listen", async () => {
-  const { voice, faults } = person(new FakeServer());
+  const { voice, faults } = person(new FakeServer(real));
   voice.permit(false);
   await voice.press();
   assert.equal(voice.state, "listening");
@@ -96,7 +97,7 @@ test("who may not speak may listen", async () => {
 });
 
 test("who is muted while the browser asks for the microphone is not heard", async () => {
-  const server = new FakeServer();
+  const server = new FakeServer(real);
   server.asks = true;
   const { voice } = person(server);
   const pressing = voice.press();
@@ -109,7 +110,7 @@ test("who is muted while the browser asks for the microphone is not heard", asyn
 
 for (const [name, code] of [["NotAllowedError", "voice-refused"], ["NotFoundError", "voice-missing"], ["NotReadableError", "voice-busy"], ["AbortError", "voice-microphone"]]) {
   test(`a microphone that fails with ${name} leaves one listening, and says why`, async () => {
-    const server = new FakeServer();
+    const server = new FakeServer(real);
     server.microphone = name;
     const { voice, faults } = person(server);
     await voice.press();
@@ -123,7 +124,7 @@ for (const [name, code] of [["NotAllowedError", "voice-refused"], ["NotFoundErro
 
 for (const trouble of ["away", "hangs"]) {
   test(`a voice server that is ${trouble} is told in time, and can be tried again`, async () => {
-    const server = new FakeServer();
+    const server = new FakeServer(real);
     server.trouble = trouble;
     const { voice, faults } = person(server, "aya", { deadlineMs: 20 });
     await voice.press();
@@ -138,14 +139,14 @@ for (const trouble of ["away", "hangs"]) {
 
 test("a refusal of the token is passed on as it is", async () => {
   const refusal = Object.assign(new Error("no"), { code: "banned" });
-  const { voice, faults } = person(new FakeServer(), "aya", { getToken: () => Promise.reject(refusal) });
+  const { voice, faults } = person(new FakeServer(real), "aya", { getToken: () => Promise.reject(refusal) });
   await voice.press();
   assert.equal(voice.state, "off");
   assert.deepEqual(faults, ["banned"]);
 });
 
 test("leaving while joining stops the joining, without a word", async () => {
-  const server = new FakeServer();
+  const server = new FakeServer(real);
   server.trouble = "hangs";
   const { voice, faults } = person(server);
   const pressing = voice.press();
@@ -161,7 +162,7 @@ for (const [reason, code] of /** @type {[keyof typeof DisconnectReason, string][
   ["PARTICIPANT_REMOVED", "voice-removed"], ["ROOM_DELETED", "voice-removed"], ["DUPLICATE_IDENTITY", "voice-elsewhere"], ["SIGNAL_CLOSE", "voice-lost"],
 ])) {
   test(`a call that ends by ${reason} is over, and says so once`, async () => {
-    const server = new FakeServer();
+    const server = new FakeServer(real);
     const { voice, faults } = person(server);
     await voice.press();
     server.dismiss("aya", /** @type {any} */ (DisconnectReason[reason]));
@@ -173,7 +174,7 @@ for (const [reason, code] of /** @type {[keyof typeof DisconnectReason, string][
 }
 
 test("a browser that plays nothing is helped by the person's next touch", async () => {
-  const server = new FakeServer();
+  const server = new FakeServer(real);
   const { voice, told } = person(server);
   await voice.press();
   const [room] = server.rooms;

@@ -52,6 +52,8 @@ locals {
         VCHAT_ORIGINS    = join(",", local.origins)
         VCHAT_RELAY_URLS = join(",", local.relay_urls)
         VCHAT_PROXIES    = var.domain == null ? "1" : "2" # who appends to X-Forwarded-For
+        # Only the secret's name: the api reads its newest version again and again, so that keys turn over without a deployment.
+        VCHAT_SIGNING_KEYS = "projects/${var.project_id}/secrets/${local.secret_ids["VCHAT_SIGNING_KEYS"]}"
       })
     }
     janitor = {
@@ -105,7 +107,7 @@ resource "google_cloudfunctions2_function" "this" {
     )
 
     dynamic "secret_environment_variables" {
-      for_each = { for secret, readers in local.secrets : secret => google_secret_manager_secret_version.this[secret].version if contains(readers, each.key) }
+      for_each = { for secret, readers in local.secrets : secret => google_secret_manager_secret_version.this[secret].version if contains(readers, each.key) && secret != "VCHAT_SIGNING_KEYS" }
       content {
         key        = secret_environment_variables.key
         project_id = var.project_id
@@ -130,6 +132,7 @@ resource "google_cloudfunctions2_function" "this" {
     google_project_iam_member.firestore,
     google_project_iam_member.pubsub,
     google_secret_manager_secret_iam_member.reader,
+    google_secret_manager_secret_version.this,
   ]
 }
 

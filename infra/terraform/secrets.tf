@@ -9,13 +9,14 @@ locals {
     var.integrations.nextauth == null ? {} : { NEXTAUTH_SECRET = ["api"] },
     var.integrations.vroid == null ? {} : { VROID_CLIENT_SECRET = ["api"], VCHAT_VAULT_KEY = ["api"] },
   )
+  secret_ids    = { for name, readers in local.secrets : name => "vchat-${trimprefix(replace(lower(name), "_", "-"), "vchat-")}" }
   known_secrets = ["LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "NEXTAUTH_SECRET", "REDIS_URL", "VCHAT_SIGNING_KEYS", "VCHAT_VAULT_KEY", "VROID_CLIENT_SECRET"]
 }
 
 resource "google_secret_manager_secret" "this" {
   for_each = local.secrets
 
-  secret_id = "vchat-${trimprefix(replace(lower(each.key), "_", "-"), "vchat-")}"
+  secret_id = local.secret_ids[each.key]
   replication {
     auto {}
   }

@@ -20,6 +20,7 @@ PUBLIC_ON_PURPOSE = re.compile(
 )
 BROAD = re.compile(r"roles/(owner|editor|viewer|.*[aA]dmin|pubsub\.editor)$")
 SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN|API_KEY|SIGNING_KEYS|VAULT_KEY|PRIVATE")
+NAME_OF_A_SECRET = re.compile(r"projects/[\w-]+/secrets/[\w-]+")
 PASSWORD_IN_URL = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@")
 SERVICES = {
     "google_artifact_registry_": "artifactregistry.googleapis.com",
@@ -143,7 +144,8 @@ def plain_secrets(plan: Plan) -> list[str]:
         found += [
             f"{service} has {name} in a plain setting"
             for name, value in plain.items()
-            if SECRET_NAME.search(name) or PASSWORD_IN_URL.search(value or "")
+            if (SECRET_NAME.search(name) and not NAME_OF_A_SECRET.fullmatch(value or ""))
+            or PASSWORD_IN_URL.search(value or "")
         ]
     found += [
         f"{address} keeps its value in the state: use secret_data_wo"
