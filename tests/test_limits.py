@@ -36,6 +36,10 @@ ELSEWHERE = {
     "STALL_S": "strict_http.an_answer_that_is_not_read_is_given_up",
     "ROOM_LIFE_S": "functions_rooms.a_room_that_lived_its_days_is_over_too",
     "INVITES": "functions_tickets.a_room_has_a_bounded_number_of_invites",
+    "ROOM_MISSES": "functions_rooms.who_guesses_rooms_is_stopped_and_cannot_tell_a_hit_from_a_miss",
+    "GUESSING_PAUSE_S": (
+        "functions_rooms.who_guesses_rooms_is_stopped_and_cannot_tell_a_hit_from_a_miss"
+    ),
     "INVITE_TRIES": "functions_tickets.guessing_invites_is_slow",
     "INVITE_S": "functions_tickets.an_invite_works_until_it_is_revoked_or_expires",
     "ACCESS_TOKEN_S": "functions_auth.an_access_token_lives_for_minutes",
