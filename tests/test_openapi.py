@@ -31,7 +31,7 @@ def test_every_refusal_that_http_can_give_is_described():
     described = {why for operation in OPERATIONS for why in refusals(operation)}
     over_http = {why for why in Why if why.value.status is not None}
     for_any_address = {Why.METHOD_NOT_ALLOWED, Why.INTERNAL, Why.UNAVAILABLE}
-    of_relays = {Why.BAD_ORIGIN, Why.ELSEWHERE, Why.STREAM_OVER}  # of the stream over HTTP
+    of_relays = {Why.BAD_ORIGIN, Why.ELSEWHERE, Why.STREAM_OVER, Why.TOO_MANY}  # the stream's
     assert described | for_any_address == over_http - of_relays
 
 

@@ -143,7 +143,7 @@ run "integrations_are_on_when_they_are_named" {
     error_message = "The api does not know where the voices are."
   }
   assert {
-    condition     = length(google_cloudfunctions2_function.this["api"].service_config[0].secret_environment_variables) == 7 && length(google_cloudfunctions2_function.this["janitor"].service_config[0].secret_environment_variables) == 1
+    condition     = length(google_cloudfunctions2_function.this["api"].service_config[0].secret_environment_variables) == 6 && length(google_cloudfunctions2_function.this["janitor"].service_config[0].secret_environment_variables) == 1
     error_message = "The secrets of integrations are not the api's alone."
   }
 }
