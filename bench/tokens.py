@@ -1,4 +1,4 @@
-"""What tokens cost: microseconds of one core to sign and to judge each kind.
+"""What tokens cost: microseconds of CPU to sign and to judge each kind.
 
     python -m bench.tokens
 
@@ -38,10 +38,10 @@ def measured(work: Callable[[], object]) -> tuple[float, float, float]:
     """Microseconds of one call: lowest, median, highest of the rounds."""
     found = []
     for _ in range(_ROUNDS):
-        begin = time.perf_counter()
+        begin = time.process_time()
         for _ in range(_TIMES):
             work()
-        found.append((time.perf_counter() - begin) / _TIMES * 1e6)
+        found.append((time.process_time() - begin) / _TIMES * 1e6)
     return min(found), statistics.median(found), max(found)
 
 
