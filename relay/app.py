@@ -2,7 +2,8 @@
 
 import hmac
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -135,12 +136,20 @@ class Relay:
         except Refused as refused:
             await socket.send_denial_response(problem(refused))
             return
-        with knock:
+        with ExitStack() as at_the_door:
+            at_the_door.enter_context(knock)
             line = line_over(socket)
             # Other refusals come after: before, they would reach a page as a bare 1006.
             await socket.accept(SUBPROTOCOL)
             session = self._session(socket.path_params["room_id"], line, knock)
-            await session.run(self._refusal(socket) or knock.refusal)
+            line.start(session)
+            at_the_door.pop_all()
+        stay = _within(knock, session.run(self._refusal(socket) or knock.refusal))
+        if line.outlives_call:
+            # What the server and the framework keep for this call is let go of.
+            self.hub.sessions.start(stay, "a session")
+        else:
+            await stay
 
     def _knock(self, scope: Scope) -> Knock:
         return self._gate.knock(caller_address(scope, self._services.proxies))
@@ -204,6 +213,11 @@ class Relay:
             usd_per_gib=self._services.usd_per_gib,
         )
         return Response(metrics.page(sources), media_type=metrics.CONTENT_TYPE)
+
+
+async def _within(knock: Knock, stay: Awaitable[None]) -> None:
+    with knock:
+        await stay
 
 
 def _upgrade_wanted() -> Response:

@@ -18,6 +18,7 @@ from vchat.state import State
 log = logging.getLogger("vchat.relay")
 
 _AWAY_S = 0.5
+_EXIT_S = 2.0
 _LAST_WORDS_S = 1.0
 """What a drain keeps back to close those who did not move."""
 
@@ -42,6 +43,7 @@ class Hub:
         self.tally = Tally()
         self.doors = Doors()
         self.draining = False
+        self.sessions = Tasks()
         self._state = state
         self._bus = bus
         self._clock = clock
@@ -60,6 +62,8 @@ class Hub:
         self.tasks.start(self._renew_for_ever(), "renewing seats")
 
     async def stop(self) -> None:
+        """End what runs; sessions whose connections are closed have a moment to end themselves."""
+        await self.sessions.finish(_EXIT_S)
         await self.tasks.cancel()
 
     @asynccontextmanager
@@ -87,7 +91,7 @@ class Hub:
             self._visitors[room_id] -= 1
             if not self._visitors[room_id]:
                 del self._visitors[room_id], self._rooms[room_id]
-                self.tally.add(room.counted())
+                self.tally.add(room.tally)
                 self._closed(room, self._loop.time() - self._opened.pop(room_id))
                 self._closing[room_id] = closed = asyncio.Event()
                 if room_id in self._sweeps:
@@ -113,7 +117,7 @@ class Hub:
         """The counts of this instance up to now, with all its rooms."""
         tally = dataclasses.replace(self.tally)
         for room in self._rooms.values():
-            tally.add(room.counted())
+            tally.add(room.tally)
         return tally
 
     async def drain(self, seconds: float) -> None:

@@ -6,10 +6,8 @@ slow reader; poses are skipped, since the next ones say more.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -23,37 +21,37 @@ _CLOSE_S = 2.0
 _POSE_BACKLOG_BYTES = 16 * 1024
 
 
-@dataclass(frozen=True)
 class Frame:
     """One message to browsers; `wire` is made once, however many get it."""
 
-    payload: bytes
-    binary: bool = False
+    __slots__ = ("binary", "payload", "wire")
 
-    @cached_property
-    def wire(self) -> bytes:
+    def __init__(self, payload: bytes, *, binary: bool = False) -> None:
+        self.payload = payload
+        self.binary = binary
+        self.wire = _framed(0x82 if binary else 0x81, payload)
         """The message as one unmasked WebSocket frame (RFC 6455, section 5.2)."""
-        first = 0x82 if self.binary else 0x81
-        size = len(self.payload)
-        if size < 126:
-            return bytes((first, size)) + self.payload
-        if size < 1 << 16:
-            return bytes((first, 126)) + size.to_bytes(2, "big") + self.payload
-        return bytes((first, 127)) + size.to_bytes(8, "big") + self.payload
 
 
 class Bundle(Frame):
     """Several messages that go out together."""
 
+    __slots__ = ("frames",)
+
     def __init__(self, frames: Sequence[Frame]) -> None:
-        object.__setattr__(self, "frames", tuple(frames))
-        super().__init__(b"".join(frame.payload for frame in frames))
+        self.frames = tuple(frames)
+        self.payload = b"".join(frame.payload for frame in frames)
+        self.wire = b"".join(frame.wire for frame in frames)
+        self.binary = False
 
-    frames: tuple[Frame, ...]
 
-    @cached_property
-    def wire(self) -> bytes:
-        return b"".join(frame.wire for frame in self.frames)
+def _framed(first: int, payload: bytes) -> bytes:
+    size = len(payload)
+    if size < 126:
+        return bytes((first, size)) + payload
+    if size < 1 << 16:
+        return bytes((first, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((first, 127)) + size.to_bytes(8, "big") + payload
 
 
 class Ear(Protocol):
@@ -77,6 +75,12 @@ class Line(Protocol):
     """A connection to one browser. `tick_hz` is how often a second it takes poses, at most."""
 
     tick_hz: int
+
+    on_binary: Callable[[bytes], None]
+    """Where binary messages go: to the ear, until somebody else is put here."""
+
+    outlives_call: bool
+    """Whether the line goes on when the ASGI call that took it has returned."""
 
     def start(self, ear: Ear) -> None: ...
 
@@ -104,6 +108,8 @@ class AsgiLine:
     """A line over Starlette's WebSocket, for any server: a task that reads and one that writes."""
 
     tick_hz = limits.TICK_HZ
+    on_binary: Callable[[bytes], None]
+    outlives_call = False
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
@@ -114,7 +120,7 @@ class AsgiLine:
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     def start(self, ear: Ear) -> None:
-        self._ear = ear
+        self._ear, self.on_binary = ear, ear.on_binary
         self._tasks = (asyncio.create_task(self._read()), asyncio.create_task(self._write()))
 
     def send(self, frame: Frame) -> None:
@@ -160,7 +166,7 @@ class AsgiLine:
             if (text := frame.get("text")) is not None:
                 self._ear.on_text(text)
             else:
-                self._ear.on_binary(frame["bytes"])
+                self.on_binary(frame["bytes"])
 
     async def _write(self) -> None:
         with suppress(WebSocketDisconnect, OSError):

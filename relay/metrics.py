@@ -71,7 +71,7 @@ class _Relay(Collector):
             "vchat_room_traffic_usd", "What sending them costs, about", labels=["room"]
         )
         for room in self._sources.hub.rooms:
-            tally = room.counted()
+            tally = room.tally
             people.add_metric([room.id], room.members)
             sent.add_metric([room.id], tally.bytes_out)
             if (price := self._sources.usd_per_gib) is not None:

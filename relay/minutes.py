@@ -71,7 +71,7 @@ class Minutes:
 
     def room_closed(self, room: Room, seconds: float) -> None:
         """Write what a room came to, on this instance."""
-        tally = room.counted()
+        tally = room.tally
         log.info(
             "room closed",
             extra={

@@ -1,7 +1,6 @@
 """One room on this instance: who is connected here, what they were told, and who moved."""
 
 import asyncio
-import dataclasses
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +21,7 @@ from vchat.errors import Refused, Why
 from vchat.events import Event
 from vchat.model import Member
 from vchat.policy import Action, Role, may
+from vchat.pose_board import Pose, Poser
 from vchat.sequencer import Sequencer
 from vchat.state import Guest, Position, Reason, Seated, State
 
@@ -47,6 +47,9 @@ class Migrate(Protocol):
     def __call__(self, after_ms: int, grace_s: float, why: Why) -> None: ...
 
 
+_NOTHING: deque[tuple[Poser, bytes]] = deque(maxlen=0)
+
+
 @dataclass(slots=True, eq=False)
 class Stay:
     """One connection's stay in the room. `known` is the last event its browser was given."""
@@ -55,13 +58,27 @@ class Stay:
     line: Line
     close: Close
     migrate: Migrate
+    judge: Callable[[], bool]
+    reject: Callable[[Refused], None]
     me: Member
     generation: int = 0
     known: int = 0
     lagging: bool = False
-    posed: int = 0
-    """Bytes of poses that came over this connection."""
+    seat: int = 0
+    credit: int = 0
+    heard: bool = False
     arriving: list[Event] = field(default_factory=list)
+    # The room's, once the browser was welcomed.
+    came: deque[tuple[Poser, bytes]] = field(default_factory=lambda: _NOTHING)
+    wake: Callable[[], None] = lambda: None
+
+    def on_pose(self, frame: bytes) -> None:
+        """A pose frame came: it is judged and read when the room's next tick is made."""
+        # Called for every pose there is, and in between the kernel works: the less here the better.
+        came = self.came
+        if not came:
+            self.wake()
+        came.append((self, frame))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +143,7 @@ class Room:
         self._teller = Teller(self._stays.values, self.tally)
         self._ticker = Ticker(self._stays.values, clock, self.tally)
         self._slow_mode_s = 0
-        self._others = False
         self._heard_poses = False
-        self._local_moves: list[tuple[int, int, bytes]] = []
         self._outbox: deque[bytes] = deque(maxlen=_BUS_BACKLOG)
         self._publisher: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -176,17 +191,6 @@ class Room:
         """How many people are connected here."""
         return len(self._stays)
 
-    def counted(self) -> Tally:
-        """The room's counts up to now."""
-        tally = dataclasses.replace(self.tally)
-        tally.pose_bytes_in += sum(stay.posed for stay in self.stays())
-        return tally
-
-    def _settle(self, stay: Stay) -> None:
-        """Take over what was counted for a stay that is no longer looked at."""
-        self.tally.pose_bytes_in += stay.posed
-        stay.posed = 0
-
     # Coming and going
 
     async def seat(
@@ -205,6 +209,7 @@ class Room:
         )
         self._listen_once()
         stay.me, stay.generation = seated.me, seated.generation
+        stay.seat = seated.me.seat
         self._slow_mode_s = seated.room.slow_mode_s
         self._learn(seated.head.epoch, seated.head.offset, seated.events)
         self._replace(stay.me.user_id, stay.session, stay.generation)
@@ -232,17 +237,17 @@ class Room:
         newer = self._stays.get(stay.me.user_id)
         if newer is not None and newer.generation > stay.generation:
             # While this one was being welcomed another connection of the person took the seat.
-            self._settle(stay)
             stay.close(Why.MIGRATE if newer.session == stay.session else Why.REPLACED)
             return
         self._stays[stay.me.user_id] = stay
+        stay.came, stay.wake = self._ticker.came, self._ticker.wake
+        stay.line.on_binary = stay.on_pose
         self._ticker.board.restart(stay.me.seat)
         self._ticker.welcome(stay)
 
     async def exit(self, stay: Stay, *, left: bool) -> None:
         """The connection is over: give up the seat if the person left, else hold it a while."""
         self._newcomers.discard(stay)
-        self._settle(stay)
         if self._stays.get(stay.me.user_id) is stay:
             del self._stays[stay.me.user_id]
         if not stay.generation:
@@ -278,7 +283,7 @@ class Room:
         seat in the room is lost, unless it is renewed. Raises Refused."""
         seats = {stay.me.user_id: stay.generation for stay in self._stays.values()}
         renewal = await self._state.renew(self.id, self._instance, seats, hosting=True)
-        self._others = renewal.others
+        self._with_others(renewal.others)
         self._learn(renewal.head.epoch, renewal.head.offset, renewal.events)
         if renewal.gone and self._events.offset < renewal.head.offset:
             await self._catch_up()  # the log says why they are: the room ended, they were removed
@@ -286,7 +291,7 @@ class Room:
             stay = self._stays.get(user_id)
             if stay is not None and stay.generation == seats[user_id]:
                 stay.close(Why.ROTATE)
-        if self._others and not self._heard_poses:
+        if renewal.others and not self._heard_poses:
             self._publish(bus_messages.encode(bus_messages.PosesWanted()))
         return renewal.next_s
 
@@ -366,6 +371,7 @@ class Room:
             told = {"role": notice.role, "muted": notice.muted, "name": notice.name}
             changes = {name: value for name, value in told.items() if value is not None}
             member.me = msgspec.structs.replace(member.me, **changes)
+            member.credit = 0  # the role may be another
 
     def _fill_later(self) -> None:
         if not self._filling:
@@ -423,7 +429,6 @@ class Room:
         # The same session on a new connection. The browser closes the old one itself once it has
         # switched; one that is only half open is closed for it.
         del self._stays[user_id]
-        self._settle(old)
         asyncio.get_running_loop().call_later(_SUPERSEDED_S, old.close, Why.MIGRATE)
 
     def _send_all(self, payload: bytes) -> None:
@@ -434,17 +439,12 @@ class Room:
 
     # Poses
 
-    def move(self, stay: Stay, seq: int, body: bytes) -> None:
-        """Show a member's pose in the next tick."""
-        seat = stay.me.seat
-        if self._ticker.put(seat, seq, body) and self._others:
-            if not self._local_moves:
-                asyncio.get_running_loop().call_later(1 / limits.TICK_HZ, self._share_moves)
-            self._local_moves.append((seat, seq, body))
+    def _share(self, poses: list[Pose]) -> None:
+        self._publish(bus_messages.encode(bus_messages.Poses(tuple(poses))))
 
-    def _share_moves(self) -> None:
-        moves, self._local_moves = self._local_moves, []
-        self._publish(bus_messages.encode(bus_messages.Poses(tuple(moves))))
+    def _with_others(self, others: bool) -> None:
+        """Whether some of the room's people are at other relays, and are to be shown ours."""
+        self._ticker.share = self._share if others else None
 
     # Other instances
 
@@ -468,11 +468,12 @@ class Room:
                 # Another epoch is a late echo, or the first of a wiped log: renewal will tell.
                 self._deliver(epoch, message.unpacked())
             case bus_messages.Poses(poses=poses):
-                self._heard_poses = self._others = True
+                self._heard_poses = True
+                self._with_others(True)
                 for seat, seq, body in poses:
                     self._ticker.put(seat, seq, body)
             case bus_messages.PosesWanted():
-                self._others = True
+                self._with_others(True)
                 seats = frozenset(stay.me.seat for stay in self._stays.values())
                 if held := self._ticker.board.poses(seats):
                     self._publish(bus_messages.encode(bus_messages.Poses(tuple(held))))

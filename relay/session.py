@@ -13,7 +13,7 @@ from relay.gate import Knock
 from relay.hub import Hub
 from relay.line import Frame, Line
 from relay.room import Room, Stay
-from vchat import events, inbound, limits, outbound, ticks
+from vchat import events, inbound, limits, outbound
 from vchat.errors import Refused, Why
 from vchat.idleness import Idleness
 from vchat.ids import is_room_id
@@ -66,6 +66,7 @@ class Session:
         self._inbox_bytes = 0
         self._stirred = asyncio.Event()
         self._gone: int | None = None
+        self._left = False
         self._bye: tuple[Why, int | None] | None = None
         self._room: Room | None = None
         self._tally = hub.tally
@@ -75,8 +76,6 @@ class Session:
         self._quiet = False
         self._active_at = now = self._loop.time()
         self._poses = Bucket(limits.POSE, now)
-        self._poses_ahead = self._poses_let = 0
-        self._poser: Member | None = None
         self._chats = Bucket(limits.CHAT, now)
         self._signals = Bucket(limits.SIGNAL, now)
         self._control = Bucket(limits.CONTROL, now)
@@ -86,13 +85,9 @@ class Session:
     # From hello to bye
 
     async def run(self, refusal: Refused | None = None) -> None:
-        """Stay until either side ends it. With `refusal` the browser only hears why it must go."""
-        with self._hub.doors.passing():
-            await self._run(refusal)
-
-    async def _run(self, refusal: Refused | None) -> None:
-        self._line.start(self)
-        left = False
+        """Stay until either side ends it. With `refusal` the browser only hears why it must go.
+        The line has been started with this session."""
+        self._hub.doors.opened += 1
         try:
             if refusal is not None:
                 raise refusal
@@ -106,11 +101,10 @@ class Session:
                 self._room, self._tally = room, room.tally
                 try:
                     await self._enter(room, admission)
-                    left = await self._converse()
+                    await self._converse()
                 finally:
-                    self._tally.poses_in += self._poses_let - self._poses_ahead
                     if self._stay is not None:
-                        await room.exit(self._stay, left=left or self._gone == 1000)
+                        await room.exit(self._stay, left=self._left or self._gone == 1000)
                     self._tally = self._hub.tally
         except Refused as refused:
             self.close(refused.why, refused.retry_ms)
@@ -121,6 +115,7 @@ class Session:
             for timer in self._timers.values():
                 timer.cancel()
             await self._hang_up()
+            self._hub.doors.closed += 1
 
     async def _admitted(self) -> Admission:
         hello = await self._hello()
@@ -145,7 +140,15 @@ class Session:
         nobody = Member(
             seat=0, user_id=guest.user_id, name=guest.name, role=guest.role, avatar=guest.avatar
         )
-        self._stay = stay = Stay(admission.session, self._line, self.close, self.migrate, nobody)
+        self._stay = stay = Stay(
+            admission.session,
+            self._line,
+            self.close,
+            self.migrate,
+            self._may_pose,
+            self._reject,
+            nobody,
+        )
         arrival = await room.seat(
             stay, guest, admission.resume_from, resume=admission.resume_from is not None
         )
@@ -189,8 +192,8 @@ class Session:
         if self._idleness.kick:
             self._check_idle()
 
-    async def _converse(self) -> bool:
-        """Handle messages until it ends; True when the browser said `leave`."""
+    async def _converse(self) -> None:
+        """Handle messages until it ends."""
         while (text := await self._next()) is not None:
             message = inbound.parse(text)
             self._count(message, len(text.encode()))
@@ -198,7 +201,9 @@ class Session:
             try:
                 if isinstance(message, Leave):
                     self._send(Frame(outbound.LEFT))
-                    return True
+                    self._left = True
+                    self._mute_poses()
+                    return
                 if isinstance(message, Doze):
                     await self._doze()
                     continue
@@ -208,7 +213,6 @@ class Session:
                     self.close(refused.why)
                 else:
                     self._complain(refused, message_id)
-        return False
 
     def _send(self, frame: Frame) -> None:
         """Say something to this browser alone."""
@@ -239,6 +243,7 @@ class Session:
         """End the session: the browser hears why, and what to do, as a `bye` and a close code."""
         if self._bye is None:
             self._bye = (why, retry_ms)
+            self._mute_poses()
             self._stirred.set()
 
     def migrate(self, after_ms: int, grace_s: float, why: Why) -> None:
@@ -261,40 +266,37 @@ class Session:
             self._stirred.set()
 
     def on_binary(self, data: bytes) -> None:
-        self._quiet = False
-        stay, room = self._stay, self._room
-        try:
-            if stay is None or room is None or not stay.generation:
-                raise Refused(Why.NO_HELLO)
-            if self._bye is not None:
-                return
-            stay.posed += len(data)
-            seq, body = ticks.parse_pose(data)
-            if self._poses_ahead and stay.me is self._poser:
-                self._poses_ahead -= 1
-            elif not self._may_pose(stay.me):
-                return
-            room.move(stay, seq, body)
-        except Refused as refused:
-            self.close(refused.why)
+        """A pose before the welcome. Later ones go to the room."""
+        self.close(Why.NO_HELLO)
 
-    def _may_pose(self, me: Member) -> bool:
+    def _may_pose(self) -> bool:
         """Judge a pose by speed and role; if it may be, some of the next ones may be unjudged."""
-        self._active_at = self._loop.time()
-        if retry_ms := self._poses.take(self._loop.time()):
+        assert self._stay is not None
+        now = self._active_at = self._loop.time()
+        if self._bye is not None or self._gone is not None or self._left:
+            return False
+        if retry_ms := self._poses.take(now):
             self._strike(Refused(Why.TOO_FAST, retry_ms=retry_ms))
-        elif not may(me.role, Action.POSE):
+        elif not may(self._stay.me.role, Action.POSE):
             self._strike(Refused(Why.FORBIDDEN, "Spectators have no avatar."))
         else:
-            self._tally.poses_in += self._poses_let - self._poses_ahead
-            self._poser, self._poses_ahead = me, self._poses.take_ahead(_POSES_AHEAD)
-            self._poses_let = self._poses_ahead + 1
+            self._stay.credit = self._poses.take_ahead(_POSES_AHEAD)
             return True
         return False
 
+    def _reject(self, refused: Refused) -> None:
+        """What came as a pose was none."""
+        self.close(refused.why)
+
     def on_gone(self, code: int) -> None:
         self._gone = code
+        self._mute_poses()
         self._stirred.set()
+
+    def _mute_poses(self) -> None:
+        """Nothing that still waits to be shown is: the room may have forgotten the avatar."""
+        if self._stay is not None:
+            self._stay.credit = 0
 
     def on_slow(self) -> None:
         self.close(Why.SLOW_READER)
@@ -442,13 +444,15 @@ class Session:
         self._timers[name] = self._loop.call_later(seconds, action)
 
     def _ping(self) -> None:
-        self._quiet = True
+        assert self._stay is not None
+        self._quiet, self._stay.heard = True, False
         self._send(_PING)
         self._later("pong", limits.PONG_S, self._check_pong)
         self._later("ping", limits.PING_MS / 1000, self._ping)
 
     def _check_pong(self) -> None:
-        if self._quiet:
+        assert self._stay is not None
+        if self._quiet and not self._stay.heard:
             self.close(Why.NO_PONG)
 
     def _check_idle(self) -> None:

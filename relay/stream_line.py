@@ -8,7 +8,7 @@ import asyncio
 import base64
 import binascii
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 
 from relay.line import Bundle, Ear, Frame
@@ -28,6 +28,8 @@ class StreamLine:
     """A line of two halves. `key` is what the requests with frames must show."""
 
     tick_hz = limits.FALLBACK_TICK_HZ
+    outlives_call = False
+    on_binary: Callable[[bytes], None]
 
     def __init__(self, key: str, hello: str) -> None:
         self.key = key
@@ -47,7 +49,7 @@ class StreamLine:
         if self._over:
             ear.on_gone(1006)
             return
-        self._ear = ear
+        self._ear, self.on_binary = ear, ear.on_binary
         self.hear((self._hello,))
 
     def hear(self, lines: Iterable[str]) -> None:
@@ -59,9 +61,9 @@ class StreamLine:
                 self._ear.on_text(line)
                 continue
             try:
-                self._ear.on_binary(base64.b64decode(line[1:], validate=True))
+                self.on_binary(base64.b64decode(line[1:], validate=True))
             except (binascii.Error, ValueError):
-                self._ear.on_binary(b"")  # no frame of ours, as on a socket
+                self.on_binary(b"")  # no frame of ours, as on a socket
 
     def lost(self) -> None:
         """The stream broke, or has been written to its end."""

@@ -113,9 +113,9 @@ class Streams:
             send_timeout=limits.STALL_S,
         )
         self._open[line.key] = _Open(room_id, line, asyncio.get_running_loop().time())
-        session = self._tasks.start(
-            self._talk(room_id, line, knock).run(), f"a session over a stream in {room_id}"
-        )
+        talk = self._talk(room_id, line, knock)
+        line.start(talk)
+        session = self._tasks.start(talk.run(), f"a session over a stream in {room_id}")
         try:
             await answer(scope, receive, send)
         except SendTimeoutError:

@@ -18,7 +18,7 @@ class Tally:
     browsers, and of payloads from them."""
 
     poses_in: int = 0
-    """Counted up to twenty behind for each person."""
+    """Counted when a tick reads them."""
     pose_bytes_in: int = 0
     events_in: int = 0
     event_bytes_in: int = 0

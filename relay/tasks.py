@@ -25,6 +25,12 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s failed", task.get_name(), exc_info=error)
 
+    async def finish(self, seconds: float) -> None:
+        """Wait for all to end by themselves, and cancel what has not by then."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+        await self.cancel()
+
     async def cancel(self) -> None:
         running = list(self._running)
         for task in running:

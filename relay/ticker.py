@@ -7,6 +7,7 @@ all write in the same millisecond.
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable, Collection
 from typing import Protocol
 
@@ -15,13 +16,17 @@ from relay.tally import Tally
 from vchat import limits, ticks
 from vchat.crowd import TICKS_BETWEEN, Crowd
 from vchat.model import Member
-from vchat.pose_board import Changes, PoseBoard
+from vchat.pose_board import Changes, Pose, PoseBoard, Poser
 
 _TICK_S = 1 / limits.TICK_HZ
 FULL = 64
 """With more avatars than this, people are told more of those who are near."""
 _EASED = 48
 """With fewer than this, everyone is told everything again."""
+
+
+_MOST = 4096
+"""Pose frames that may wait for a tick; more come only of a flood, of which some may be lost."""
 
 
 class Watcher(Protocol):
@@ -51,6 +56,14 @@ class Ticker:
         self._phase = random.random() * _TICK_S  # noqa: S311 (spreads load, guards nothing)
         self._timer: asyncio.TimerHandle | None = None
         self._number = 0
+        self.came: deque[tuple[Poser, bytes]] = deque(maxlen=_MOST)
+        """Pose frames since the last tick; whoever puts in the first calls `wake`."""
+        self.share: Callable[[list[Pose]], None] | None = None
+        """Who is given the poses that came, once a tick."""
+
+    def wake(self) -> None:
+        """The first pose since the last tick came in."""
+        self._arm()
 
     def put(self, seat: int, seq: int, body: bytes) -> bool:
         """Show a pose in the next tick; False when it is older than what is shown."""
@@ -82,6 +95,14 @@ class Ticker:
     def _tick(self) -> None:
         self._timer = None
         self._tally.ticks += 1
+        moves: list[Pose] | None = None if self.share is None else []
+        # All at once, while code and board are at hand in the processor's caches: one by one, as
+        # they come in between the kernel's own work, they take twice as long.
+        self._tally.poses_in += len(self.came)
+        self._tally.pose_bytes_in += self.board.read(self.came, moves)
+        self.came.clear()
+        if moves and self.share is not None:
+            self.share(moves)
         changes = self.board.drain()
         if len(self.board) > (FULL if self._crowd is None else _EASED):
             self._show_by_square(changes)

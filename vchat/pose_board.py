@@ -6,23 +6,44 @@ to it: then both go out, the keyframe first.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
+from vchat import limits
+from vchat.errors import Refused
 from vchat.pose_body import KEYFRAME, Detail, PoseError, root_position, thin
-from vchat.ticks import ENTRY, OWN_FORMAT, entry
+from vchat.ticks import ENTRY, OWN_FORMAT, entry, newer, parse_pose
 
 Pose = tuple[int, int, bytes]
 """(seat, seq, body)"""
 
 _pack_entry = ENTRY.pack
+_MOST = limits.POSE_BYTES
+_RESERVED = 127
+
+
+class Poser(Protocol):
+    """Someone whose pose frames are read. `credit` of them need not be judged."""
+
+    seat: int
+    credit: int
+    heard: bool
+
+    def judge(self) -> bool:
+        """Whether the next pose is shown; if so, `credit` may be given for some after it."""
+
+    def reject(self, refused: Refused) -> None:
+        """What came was no pose."""
 
 
 @dataclass(slots=True)
 class _Shown:
-    """The last keyframe of a seat and its last pose, each as a tick's entry."""
+    """The last keyframe of a seat and its last pose, each as a tick's entry. `fresh` while the
+    next pose is new whatever its number."""
 
-    seq: int | None
+    seq: int
     keyframe: bytes
     last: bytes
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +72,71 @@ class PoseBoard:
 
     def put(self, seat: int, seq: int, body: bytes) -> bool:
         """Show a pose; False, and nothing changes, when a newer one of the seat is shown."""
-        # Called for every pose there is, so `newer` and `entry` of vchat.ticks stand here in full.
-        shown = self._shown.get(seat)
-        if shown is None:
+        if (shown := self._shown.get(seat)) is None:
             shown = self._shown[seat] = _Shown(seq, b"", b"")
-        elif shown.seq is not None and not 0 < (seq - shown.seq) & 0xFFFF < 0x8000:
+        if not shown.fresh and not newer(seq, shown.seq):
             return False
-        new = _pack_entry(seat, seq, len(body)) + body
-        shown.seq, shown.last = seq, new
+        shown.seq, shown.fresh = seq, False
+        shown.last = new = entry(seat, seq, body)
         # What is not ours is self-contained for all we know.
         if body[0] != OWN_FORMAT or (len(body) > 1 and body[1] & KEYFRAME):
             shown.keyframe = self._keyed[seat] = new
-            if seat in self._turned:
-                del self._turned[seat]
+            self._turned.pop(seat, None)
         elif seat in self._keyed:
             self._keyed[seat] = shown.keyframe + new
         else:
             self._turned[seat] = new
         return True
 
+    def read(self, came: Iterable[tuple[Poser, bytes]], moves: list[Pose] | None) -> int:
+        """Show the poses in frames of members who are here, as `put` does, and add those that were
+        new to `moves`; how many bytes came."""
+        # Done for every pose there is, so what usually comes, a good frame with the next number,
+        # goes straight through, with `parse_pose`, `newer`, `entry` and `put` written out.
+        shown_by_seat, keyed, turned = self._shown, self._keyed, self._turned
+        read = 0
+        for poser, frame in came:
+            read += len(frame)
+            poser.heard = True
+            if poser.credit:
+                poser.credit -= 1
+            elif not poser.judge():
+                continue
+            seat, size = poser.seat, len(frame) - 4
+            if (
+                1 < size <= _MOST
+                and frame[0] == 1
+                and not frame[1]
+                and (shown := shown_by_seat.get(seat)) is not None
+                and 0 < ((seq := frame[2] | frame[3] << 8) - shown.seq) & 0xFFFF < 0x8000
+                and ((form := frame[4]) == OWN_FORMAT or form > _RESERVED)
+            ):
+                shown.seq = seq
+                shown.last = new = _pack_entry(seat, seq, size) + frame[4:]
+                if form != OWN_FORMAT or frame[5] & KEYFRAME:
+                    shown.keyframe = keyed[seat] = new
+                    if seat in turned:
+                        del turned[seat]
+                elif seat in keyed:
+                    keyed[seat] = shown.keyframe + new
+                else:
+                    turned[seat] = new
+            else:
+                try:
+                    seq, body = parse_pose(frame)
+                except Refused as refused:
+                    poser.reject(refused)
+                    continue
+                if not self.put(seat, seq, body):
+                    continue
+            if moves is not None:
+                moves.append((seat, seq, frame[4:]))
+        return read
+
     def restart(self, seat: int) -> None:
         """A new connection counts its poses from anywhere: the next pose of the seat is new."""
         if seat in self._shown:
-            self._shown[seat].seq = None
+            self._shown[seat].fresh = True
 
     def forget(self, seat: int) -> None:
         """The person left."""
@@ -96,7 +159,7 @@ class PoseBoard:
 
     def thinned(self, seat: int, detail: Detail) -> bytes:
         """The last entry of a seat with less in it; empty if it cannot be understood."""
-        if (shown := self._shown.get(seat)) is None or shown.seq is None:
+        if (shown := self._shown.get(seat)) is None:
             return b""
         try:
             return entry(seat, shown.seq, thin(shown.last[ENTRY.size :], detail))
