@@ -181,7 +181,7 @@ class FastLine(asyncio.Protocol):
                 break
             if self._parts is not None or (first != _BINARY and first != _TEXT):
                 if self._floods(first):
-                    self._plain, self._flooded = False, True
+                    self._plain, self._flooded, self._parts = False, True, None
                     self.ear.on_flood()
                     return
                 self._ask_core(data[at:end])

@@ -125,7 +125,7 @@ async def test_when_all_are_away_the_relay_holds_nothing_and_all_can_wake(house)
     known = [await house.doze(one) for one in people]
 
     await house.relay.relay.hub._until_empty(5)
-    assert house.relay.relay.hub.rooms == 0
+    assert house.relay.relay.hub.rooms == []
     assert house.bus.rooms() == set()
     assert house.relay.relay.hub.stays() == []
     assert await house.state.hosts(house.room.id) == frozenset()

@@ -269,7 +269,7 @@ async def test_a_message_in_endless_pieces_is_given_up():
             browser.protocol.send_continuation(b"", fin=False)
         browser.transport.write(b"".join(browser.protocol.data_to_send()))
         await until(lambda: ear.floods)
-        assert len(ear.line._protocol.frames) <= limits.FRAGMENTS
+        assert ear.line._parts is None, "the pieces are kept"
         assert ear.heard == [b""]
         browser.transport.abort()
 
@@ -304,7 +304,63 @@ async def test_who_is_gone_is_sent_nothing_and_told_of_once():
         assert not ear.slow
 
 
-async def test_small_frames_are_not_held_back_by_the_kernel():
-    async with listening() as (_, ear):
-        own = ear.transport.get_extra_info("socket")
+async def test_a_line_goes_on_when_the_call_that_took_it_has_returned():
+    ears: asyncio.Queue[Ear] = asyncio.Queue()
+
+    async def app(websocket: WebSocket) -> None:
+        line = line_over(websocket)
+        await websocket.accept()
+        ear = Ear(line)
+        line.start(ear)
+        ears.put_nowait(ear)
+
+    async with serving(app) as (url, server), connect(url) as browser:
+        ear = await ears.get()
+        await until(lambda: not server.server_state.tasks)
+        for size in (5, 125, 126, 60_000):
+            await browser.send(bytes(size))
+            assert await browser.recv() == "heard"
+        ear.line.send(Frame(b"said"))
+        assert await browser.recv() == "said"
+        [left] = server.server_state.connections
+        assert left is ear.line, "uvicorn's own object is kept"
+
+        await ear.line.close(4001, "migrate")
+        with pytest.raises(ConnectionClosed) as closed:
+            await browser.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4001
+        await until(lambda: not server.server_state.connections)
+
+
+async def test_a_server_that_ends_says_so_to_lines_whose_call_has_returned():
+    ears: asyncio.Queue[Ear] = asyncio.Queue()
+
+    async def app(websocket: WebSocket) -> None:
+        line = line_over(websocket)
+        await websocket.accept()
+        ear = Ear(line)
+        line.start(ear)
+        ears.put_nowait(ear)
+
+    async with serving(app) as (url, server), connect(url) as browser:
+        ear = await ears.get()
+        server.should_exit = True
+        with pytest.raises(ConnectionClosed) as closed:
+            await browser.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert await ear.gone == 1012
+
+
+@pytest.mark.parametrize("fast", [True, False])
+async def test_accepted_sockets_name_tcp_so_that_any_loop_sends_at_once(fast):
+    async def app(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.receive()
+
+    async with serving(app, fast=fast) as (url, server), connect(url):
+        await until(lambda: server.server_state.connections)
+        made = [one.transport for one in server.server_state.connections]  # type: ignore[misc]
+        [own] = [transport.get_extra_info("socket") for transport in made]
         assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
