@@ -282,6 +282,6 @@ async def running_relay(
         yield RunningRelay(f"ws://127.0.0.1:{port}", relay, state, serving, way)
     finally:
         await relay.hub.dismiss(2)
+        await relay.hub.stop()
         serving.should_exit = True
         await task
-        await relay.hub.stop()
