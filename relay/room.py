@@ -247,6 +247,7 @@ class Room:
 
     async def exit(self, stay: Stay, *, left: bool) -> None:
         """The connection is over: give up the seat if the person left, else hold it a while."""
+        self._ticker.read()
         self._newcomers.discard(stay)
         if self._stays.get(stay.me.user_id) is stay:
             del self._stays[stay.me.user_id]

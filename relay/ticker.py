@@ -65,6 +65,17 @@ class Ticker:
         """The first pose since the last tick came in."""
         self._arm()
 
+    def read(self) -> None:
+        """Put on the board what came since the last tick."""
+        moves: list[Pose] | None = None if self.share is None else []
+        # All at once, while code and board are at hand in the processor's caches: one by one, as
+        # they come in between the kernel's own work, they take twice as long.
+        self._tally.poses_in += len(self.came)
+        self._tally.pose_bytes_in += self.board.read(self.came, moves)
+        self.came.clear()
+        if moves and self.share is not None:
+            self.share(moves)
+
     def put(self, seat: int, seq: int, body: bytes) -> bool:
         """Show a pose in the next tick; False when it is older than what is shown."""
         if not self.board.put(seat, seq, body):
@@ -95,14 +106,7 @@ class Ticker:
     def _tick(self) -> None:
         self._timer = None
         self._tally.ticks += 1
-        moves: list[Pose] | None = None if self.share is None else []
-        # All at once, while code and board are at hand in the processor's caches: one by one, as
-        # they come in between the kernel's own work, they take twice as long.
-        self._tally.poses_in += len(self.came)
-        self._tally.pose_bytes_in += self.board.read(self.came, moves)
-        self.came.clear()
-        if moves and self.share is not None:
-            self.share(moves)
+        self.read()
         changes = self.board.drain()
         if len(self.board) > (FULL if self._crowd is None else _EASED):
             self._show_by_square(changes)

@@ -33,11 +33,12 @@ class BareSeat:
     """One session over a line that goes nowhere, and what it was sent."""
 
     tick_hz = limits.TICK_HZ
+    outlives_call = False
+    ready = True
 
     def __init__(self, room_id: str, hub: Hub, door: Door) -> None:
         self.sent: list[Frame] = []
         self.code: int | None = None
-        self.ear: Ear
         session = Session(
             room_id,
             self,
@@ -48,10 +49,11 @@ class BareSeat:
             idleness=USUAL,
             knock=Gate(ADMITTING, time.monotonic, Counter()).knock("192.0.2.1"),
         )
+        self.start(session)
         self.task = asyncio.create_task(session.run())
 
     def start(self, ear: Ear) -> None:
-        self.ear = ear
+        self.ear, self.on_binary = ear, ear.on_binary
 
     def send(self, frame: Frame) -> None:
         if frame.payload == outbound.PING:
