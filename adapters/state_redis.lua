@@ -259,9 +259,17 @@ function ops.leave(user, generation, reason)
 end
 
 function ops.amend(user, changes)
-  local r = record(user)
-  if not r then return { 'ok' } end
-  local wanted, fields = cjson.decode(changes), {}
+  local r, wanted, fields = record(user), cjson.decode(changes), {}
+  if not r then
+    -- Or else whoever is lost while being muted would come back with a voice.
+    local session, lost_card = string.match(call('HGET', key('lost'), user) or '', '^([^|]*)|(.*)$')
+    if session then
+      local card = cjson.decode(lost_card)
+      for field, value in pairs(wanted) do card[field] = value end
+      call('HSET', key('lost'), user, session .. '|' .. cjson.encode(card))
+    end
+    return { 'ok' }
+  end
   for field in pairs(wanted) do fields[#fields + 1] = field end
   local at = epoch()
   if not update(user, r, wanted, fields) then return { 'ok' } end

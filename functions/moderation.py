@@ -22,6 +22,7 @@ from vchat.model import Room, RoomStatus, Standing
 from vchat.policy import Action, Role, may_act_on
 from vchat.state import Reason
 from vchat.times import parse_rfc3339
+from vchat.tokens import TICKET_KNOWN_S, outdated_note
 
 _log = logging.getLogger("vchat.moderation")
 _POLICY = {
@@ -196,8 +197,12 @@ async def _transfer(case: _Case) -> None:
 
 async def _amend(case: _Case, user_id: str, standing: Standing, changes: dict[str, object]) -> None:
     """Change someone who may be in the room, for their relay and their voice call."""
-    services = case.services
-    await tell(services, case.room_id, await services.state.amend(case.room_id, user_id, changes))
+    services, room_id = case.services, case.room_id
+    # After the change is stored and before the seat hears of it: a ticket from before is no way
+    # around the act, neither by leaving and coming in again nor as a refresh.
+    now = b"%d" % services.clock()
+    await services.state.put_note(outdated_note(room_id, user_id), now, TICKET_KNOWN_S)
+    await tell(services, room_id, await services.state.amend(room_id, user_id, changes))
     role = (
         Role(str(changes["role"])) if "role" in changes else rank(case.call.room, user_id, standing)
     )

@@ -42,18 +42,22 @@ class Door:
         self._clock = clock
 
     async def by_ticket(self, room_id: str, token: str) -> Admission:
-        """Judge a ticket by signature and type, expiry, room, bans, use. Raises Refused."""
+        """Judge a ticket by signature and type, expiry, room, bans, use, and by what changed about
+        the person since it was made. Raises Refused."""
         now = self._clock()
         ticket = tokens.read_ticket(token, room_id, issuer=self._issuer, keys=self._keys(), now=now)
-        # One round trip for both. A banned person's ticket is used up as well, and that is fine.
-        barred, first = await asyncio.gather(
+        # All at once. A banned person's ticket is used up as well, and that is fine.
+        barred, first, outdated = await asyncio.gather(
             self._state.barred(room_id, ticket.user_id),
-            self._state.burn(ticket.jti, limits.TICKET_S + 2 * limits.CLOCK_LEEWAY_S),
+            self._state.burn(ticket.jti, tokens.TICKET_KNOWN_S),
+            self._state.note(tokens.outdated_note(room_id, ticket.user_id)),
         )
         if barred is not None:
             raise Refused(barred)
         if not first:
             raise Refused(Why.TICKET_USED)
+        if outdated is not None and ticket.issued_at <= int(outdated):
+            raise Refused(Why.TICKET_EXPIRED, "It is from before a moderator's act; get a new one.")
         return Admission(
             guest=Guest(
                 ticket.user_id,

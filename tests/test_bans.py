@@ -1,11 +1,15 @@
 """A banned person stays out, whichever way they try; and every act reaches every plane."""
 
+import time
+
 import pytest
 
 from tests.http_api import refused
 from tests.meeting import Meeting
 from tests.meeting import _meeting as _meeting
+from tests.relays import ISSUER, RING, ticket
 from vchat.policy import Role
+from vchat.tokens import read_ticket
 
 
 async def test_a_banned_person_tries_every_way_and_stays_out(meeting: Meeting):
@@ -211,3 +215,29 @@ async def test_a_kick_ends_no_ban_that_stands(meeting: Meeting):
     refused(await owner.moderate(room, "kick", userId=guest.id), 409, "conflict")
     barred = await meeting.services.state.barred(room, guest.id)
     assert barred.value.code == "banned"
+
+
+@pytest.mark.parametrize("act", [{"action": "mute"}, {"action": "role", "role": "spectator"}])
+async def test_a_ticket_from_before_an_act_is_no_way_around_it(meeting: Meeting, act):
+    owner, guest = await meeting.api.guest(), await meeting.api.guest()
+    room = await owner.room()
+    inside = await meeting.join(room, guest)
+    unused = [await meeting.ticket(room, guest) for _ in range(2)]
+    assert (await owner.moderate(room, userId=guest.id, **act)).status_code == 204
+    await inside.text("member")
+
+    # In place, and by leaving and coming in again.
+    await inside.send(type="refresh", ticket=unused.pop())
+    assert (await inside.text("error"))["code"] == "ticket-expired"
+    await inside.leave()
+    again = await meeting.knock(room, 0, ticket=unused.pop())
+    assert (await again.closed()).code == 4100
+
+    # A new one tells how it is now.
+    fresh = read_ticket(
+        await meeting.ticket(room, guest), room, issuer=ISSUER, keys=RING.public, now=time.time()
+    )
+    assert fresh.muted or fresh.role is Role.SPECTATOR
+    later = ticket(room, guest.id, role=fresh.role, now=time.time() + 2)
+    back = await meeting.knock(room, 1, ticket=later)
+    assert (await back.text("welcome"))["role"] == fresh.role

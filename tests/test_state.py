@@ -322,6 +322,19 @@ async def test_a_resume_token_of_someone_away_lives_so_much_longer(state, redis)
     assert await redis.ttl("vchat:resume:hash") > limits.RESUME_S + 590
 
 
+async def test_what_changes_about_the_lost_holds_when_they_come_back(state, shown, clock):
+    await sit(state, shown, "aya", "s")
+    ben = await sit(state, shown, "ben")
+    clock.pass_s(limits.LEASE_S - 1)
+    await state.renew(shown.id, "relay-a", {"ben": ben.generation}, hosting=True)
+    clock.pass_s(2)
+    await state.renew(shown.id, "relay-a", {"ben": ben.generation}, hosting=True)
+    assert await state.amend(shown.id, "aya", {"muted": True, "role": "spectator"}) is None
+
+    back = await sit(state, shown, "aya", "s", resume=True)
+    assert (back.me.muted, back.me.role) == (True, Role.SPECTATOR)
+
+
 @pytest.mark.parametrize("reason", [Reason.LEFT, Reason.KICKED, Reason.BANNED])
 async def test_who_left_or_was_removed_cannot_resume(state, shown, reason):
     was = await sit(state, shown, "aya", "s")

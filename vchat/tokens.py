@@ -33,6 +33,8 @@ class Kind:
 
 ACCESS = Kind("vchat-access+jwt", "vchat-api", limits.ACCESS_TOKEN_S)
 TICKET = Kind("vchat-ticket+jwt", "vchat-relay", limits.TICKET_S)
+TICKET_KNOWN_S = limits.TICKET_S + 2 * limits.CLOCK_LEEWAY_S
+"""For so long whatever makes a ticket bad must be remembered."""
 LOBBY = Kind("vchat-lobby+jwt", "vchat-lobby", limits.TICKET_S)
 
 
@@ -57,6 +59,7 @@ class Ticket:
     admitted: bool
     """Whether an invite or a rank lets the bearer into a locked room."""
     muted: bool
+    issued_at: int
     expires_at: int
 
 
@@ -166,6 +169,7 @@ def read_ticket(
             avatar=msgspec.convert(claims["avatar"], Avatar | None),
             admitted=claims["admitted"] is True,
             muted=claims["muted"] is True,
+            issued_at=claims["iat"],
             expires_at=claims["exp"],
         )
     except TokenExpired as error:
@@ -175,3 +179,9 @@ def read_ticket(
     if ticket.room_id != room_id:
         raise Refused(Why.BAD_TOKEN, "The ticket is for another room.")
     return ticket
+
+
+def outdated_note(room_id: str, user_id: str) -> str:
+    """The name of the note that tells, for as long as tickets live, since when (seconds) older ones
+    say something of the person that is no longer so: a role, or that they are not muted."""
+    return f"outdated:{room_id}:{user_id}"
