@@ -118,3 +118,22 @@ def test_every_make_target_that_a_page_names_exists() -> None:
         used = set(re.findall(r"(?:^    |`)make ([a-z-]+)", page, re.MULTILINE))
         assert used
         assert used <= targets
+
+
+def test_a_relay_as_terraform_makes_it_by_default_holds_its_sockets_with_half_to_spare() -> None:
+    """What docs/performance.md measured, the cost estimate and the variables say the same."""
+    variables = (ROOT / "infra" / "terraform" / "variables.tf").read_text()
+    relay = variables.partition('variable "relay" {')[2].partition("\nvariable ")[0]
+    default = dict(re.findall(r'(\w+)\s*= optional\(\w+, "?(\w+)"?\)', relay))
+    assert float(default["sockets"]) == cost.SOCKETS
+    assert float(default["cpu"]) == cost.CPU
+    assert default["memory"] == f"{cost.GIB * 1024:.0f}Mi"
+
+    page = (ROOT / "docs" / "performance.md").read_text()
+    (cores,) = re.findall(r"A person costs about ([\d.]+) core", page)
+    ((process_mb, connection_kb),) = re.findall(
+        r"about (\d+) MB for the process and (\d+) KB a connection", page
+    )
+    assert cost.SOCKETS * float(cores) <= cost.CPU / 2
+    memory_mb = float(process_mb) + cost.SOCKETS * float(connection_kb) / 1024
+    assert memory_mb <= cost.GIB * 1024 / 2

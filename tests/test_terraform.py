@@ -1,5 +1,6 @@
 """The user's own project as a plan: what it makes, what it costs idle, who may do what."""
 
+import dataclasses
 import json
 import os
 import re
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.pubsub_janitor import Sweep
 from functions.settings import read_settings as read_functions
 from infra.tools import plan_check
 from infra.tools.plan_check import Plan
@@ -233,6 +235,33 @@ def test_every_alert_has_its_heading_in_the_runbook_and_no_heading_is_left_over(
     chapter = runbook.partition("\n## Alerts\n")[2].partition("\n## ")[0]
     headings = set(re.findall(r"^### (.+)$", chapter, re.MULTILINE))
     assert headings == alerts | {"The budget"}
+
+
+def test_metrics_of_the_log_read_what_relays_and_janitor_write(plan: Plan) -> None:
+    """What is listed is held to a real relay's lines in test_metrics.py."""
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    lines = page.partition("\n## The lines\n")[2].partition("\n## ")[0]
+    known = {"message", *re.findall(r"`(\w+)`", lines)}
+    known |= {f"bus.{field.name}" for field in dataclasses.fields(Sweep)}
+    metrics = list(plan_check.of_type(plan, "google_logging_metric"))
+    read = set(re.findall(r"jsonPayload\.([\w.]+)", json.dumps([values for _, values in metrics])))
+    assert len(read) > 10
+    assert read <= known
+
+
+def test_charts_and_alerts_name_metrics_of_the_log_that_are_made(plan: Plan) -> None:
+    made = {values["name"] for _, values in plan_check.of_type(plan, "google_logging_metric")}
+    shown = json.dumps(
+        [
+            values
+            for kind in ("google_monitoring_dashboard", "google_monitoring_alert_policy")
+            for _, values in plan_check.of_type(plan, kind)
+        ]
+    )
+    named = set(re.findall(r"logging\.googleapis\.com/user/([\w/]+)", shown))
+    assert named <= made
+    # Whatever is made is for somebody to see; subscriptions are seen by a metric of Google's.
+    assert made - named <= {"vchat/redis_failed", "vchat/subscriptions"}
 
 
 def test_the_dashboard_is_json_whose_charts_do_not_overlap(plan: Plan) -> None:

@@ -12,6 +12,16 @@ locals {
     { title = "Api latency, milliseconds", filter = "metric.type=\"run.googleapis.com/request_latencies\" AND ${local.of_api}", aligner = "ALIGN_PERCENTILE_95", reducer = "REDUCE_MAX", group_by = [] },
     { title = "Errors logged", filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.errors.name}\" AND resource.type=\"cloud_run_revision\"", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = ["metric.labels.service"] },
     { title = "Pub/Sub subscriptions (of 10,000)", filter = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\"", aligner = "ALIGN_MAX", reducer = "REDUCE_COUNT", group_by = [] },
+    { title = "People, mean of the relays", filter = local.counted["people"], aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", group_by = local.by_relay },
+    { title = "Events a minute, mean of the relays", filter = local.counted["events"], aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", group_by = local.by_relay },
+    { title = "Traffic a minute, USD, mean of the relays", filter = local.counted["traffic_usd"], aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", group_by = local.by_relay },
+    { title = "Bytes to browsers a minute, mean of the relays", filter = local.counted["sent_bytes"], aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", group_by = local.by_relay },
+    { title = "Redis, milliseconds", filter = local.counted["redis_ms"], aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", group_by = local.by_relay },
+    { title = "Bus lag, milliseconds", filter = local.counted["bus_lag_ms"], aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", group_by = local.by_relay },
+    { title = "Minutes with people turned away", filter = local.counted["refused"], aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = local.by_relay },
+    { title = "Minutes with slow readers closed", filter = local.counted["slow_readers"], aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = local.by_relay },
+    { title = "Minutes with lost bus messages", filter = local.counted["bus_lost"], aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = local.by_relay },
+    { title = "Topics (of 10,000), counted by the janitor", filter = local.counted["topics"], aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", group_by = [] },
   ]
 }
 

@@ -101,6 +101,33 @@ locals {
         threshold = 0.85
         duration  = "300s"
       }
+      door_refuses = {
+        name      = "The door turns people away"
+        filter    = local.counted["refused"]
+        aligner   = "ALIGN_DELTA"
+        reducer   = "REDUCE_SUM"
+        group_by  = local.by_relay
+        threshold = 2 # minutes of five
+        duration  = "0s"
+      }
+      redis_fails = {
+        name      = "Redis does not answer"
+        filter    = local.counted["redis_failed"]
+        aligner   = "ALIGN_DELTA"
+        reducer   = "REDUCE_SUM"
+        group_by  = []
+        threshold = 2
+        duration  = "0s"
+      }
+      topics = {
+        name      = "Pub/Sub is running out of topics"
+        filter    = local.counted["topics"]
+        aligner   = "ALIGN_PERCENTILE_99"
+        reducer   = "REDUCE_MAX"
+        group_by  = []
+        threshold = 7000 # of 10,000 in a project
+        duration  = "0s" # counted every ten minutes only
+      }
       # Every subscription has one series of this metric, so counting series counts subscriptions;
       # a topic in use has at least one.
       subscriptions = {
