@@ -68,6 +68,28 @@ variable "domain" {
   }
 }
 
+variable "doze" {
+  description = "Seconds until an unattended page gives up its socket (`hidden_s` out of sight, `idle_s` untouched), and how long its seat is then kept (`away_s`); `kick_idle` removes also who stays connected for idle_s + away_s without doing anything. What is not named stays as docs/limits.md has it."
+  type = object({
+    hidden_s  = optional(number)
+    idle_s    = optional(number)
+    away_s    = optional(number)
+    kick_idle = optional(bool)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for s in [var.doze.hidden_s, var.doze.idle_s] : s == null ? true : s >= 1 && s <= 86400 && floor(s) == s])
+    error_message = "doze.hidden_s and doze.idle_s must be whole seconds from 1 to 86400."
+  }
+
+  validation {
+    condition     = var.doze.away_s == null ? true : var.doze.away_s >= 15 && var.doze.away_s <= 21600 && floor(var.doze.away_s) == var.doze.away_s
+    error_message = "doze.away_s must be whole seconds from 15 to 21600: a seat is not kept for longer than six hours."
+  }
+}
+
 variable "functions_archive" {
   description = "Path of the functions' archive; its name holds the hash of its content. `make archive` makes it."
   type        = string
@@ -241,28 +263,6 @@ variable "relay" {
   validation {
     condition     = can(regex("^(512Mi|1Gi|2Gi|4Gi)$", var.relay.memory)) && (var.relay.cpu < 4 || contains(["2Gi", "4Gi"], var.relay.memory))
     error_message = "relay.memory must be 512Mi, 1Gi, 2Gi or 4Gi, and at least 2Gi with 4 CPUs."
-  }
-}
-
-variable "doze" {
-  description = "Seconds until an unattended page gives up its socket (`hidden_s` out of sight, `idle_s` untouched), and how long its seat is then kept (`away_s`); `kick_idle` removes also who stays connected for idle_s + away_s without doing anything. What is not named stays as docs/limits.md has it."
-  type = object({
-    hidden_s  = optional(number)
-    idle_s    = optional(number)
-    away_s    = optional(number)
-    kick_idle = optional(bool)
-  })
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = alltrue([for s in [var.doze.hidden_s, var.doze.idle_s] : s == null ? true : s >= 1 && s <= 86400 && floor(s) == s])
-    error_message = "doze.hidden_s and doze.idle_s must be whole seconds from 1 to 86400."
-  }
-
-  validation {
-    condition     = var.doze.away_s == null ? true : var.doze.away_s >= 15 && var.doze.away_s <= 21600 && floor(var.doze.away_s) == var.doze.away_s
-    error_message = "doze.away_s must be whole seconds from 15 to 21600: a seat is not kept for longer than six hours."
   }
 }
 

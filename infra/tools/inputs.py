@@ -32,7 +32,7 @@ def _shown(body: str) -> str:
         return f"`{default[1]}`"
     kind = body.partition("type = object({")[2].partition("\n  })")[0]
     fields = [found for line in kind.splitlines() if (found := _FIELD.match(line.strip()))]
-    inner = ", ".join(f"{found[1]} = {found[2]}" for found in fields)
+    inner = ", ".join(f"{found[1]} = {found[2] or 'null'}" for found in fields)
     return f"`{inner or default[1]}`"
 
 
