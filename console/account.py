@@ -28,20 +28,22 @@ class Ticket:
 class Account:
     """Someone who is signed in. Who is asked to wait waits; every other refusal is Trouble."""
 
-    def __init__(self, http: httpx.AsyncClient, token: str, user_id: str = "") -> None:
+    def __init__(self, http: httpx.AsyncClient, token: str) -> None:
         self._http = http
         self._token = token
-        self.user_id = user_id
+        self._refresh = ""
+        self._refreshing = asyncio.Lock()
         self.waited = 0
         """How often the api was too busy."""
 
     @classmethod
     async def guest(cls, http: httpx.AsyncClient, name: str) -> "Account":
         account = cls(http, "")
-        session = await account.call("POST", "/auth/guest", {"name": name})
-        account._token = session["accessToken"]
-        account.user_id = session["user"]["id"]
+        account._take(await account.call("POST", "/auth/guest", {"name": name}))
         return account
+
+    def _take(self, session: dict[str, Any]) -> None:
+        self._token, self._refresh = session["accessToken"], session["refreshToken"]
 
     async def rooms(self) -> list[dict[str, Any]]:
         """The public rooms, all pages of them."""
@@ -73,9 +75,28 @@ class Account:
         return str((await self.call("POST", f"/rooms/{room_id}/invites", {}))["invite"])
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
-        """What the api answers. Raises Trouble."""
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        """What the api answers; an access token that ran out is renewed. Raises Trouble."""
+        shown = self._token
+        answer = await self._ask(method, path, body)
+        if answer.status_code == httpx.codes.UNAUTHORIZED and self._refresh:
+            await self._renew(shown)
+            answer = await self._ask(method, path, body)
+        if answer.is_error:
+            raise Trouble(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
+        return answer.json() if answer.content else None
+
+    async def _renew(self, shown: str) -> None:
+        async with self._refreshing:
+            if self._token != shown:
+                return  # somebody else did, meanwhile; a refresh token works once
+            answer = await self._ask("POST", "/auth/refresh", {"refreshToken": self._refresh})
+            if answer.is_error:
+                raise Trouble(f"The sign-in could not be renewed: {answer.text[:300]}")
+            self._take(answer.json())
+
+    async def _ask(self, method: str, path: str, body: object) -> httpx.Response:
         for _ in range(_TRIES):
+            headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
             try:
                 answer = await self._http.request(
                     method,
@@ -90,6 +111,4 @@ class Account:
                 break
             self.waited += 1
             await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
-        if answer.is_error:
-            raise Trouble(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
-        return answer.json() if answer.content else None
+        return answer

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from adapters.bus_memory import InProcessBus
+from adapters.embedded_redis import forget_expired
 from adapters.keys_file import open_ring
 from adapters.matching_redis import RedisQueue
 from adapters.providers import hub_access, identity_providers, voice
@@ -105,6 +106,7 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
             metrics_token="" if settings.host in _LOOPBACK else None,
         )
     )
+    relay.hub.tasks.start(forget_expired(redis), "forgetting what has expired")
     # The page may be opened as localhost or as 127.0.0.1, and connects to the relay's one name.
     page_relays = (relay_url, f"ws://127.0.0.1:{port}")
     allowed = pages.elsewhere(page_relays, settings.providers)

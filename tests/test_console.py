@@ -298,6 +298,19 @@ def test_the_ledger_misses_what_was_acknowledged_and_never_heard() -> None:
     assert ledger.lost == 2  # somebody did not hear it, and nobody did
 
 
+async def test_a_sign_in_that_ran_out_is_renewed_once_for_all_who_need_it(
+    meeting: Meeting, http: httpx.AsyncClient
+) -> None:
+    account = await Account.guest(http, "Aya")
+    room = await account.make_room("Hall", 2)
+    account._token = account._token[:-8] + "AAAAAAAA"  # as one that has expired
+    tickets = await asyncio.gather(*(account.ticket(room) for _ in range(3)))
+    assert len({one.ticket for one in tickets}) == 3
+    await account.call("DELETE", "/me")
+    with pytest.raises(Trouble, match="renewed"):
+        await account.ticket(room)
+
+
 async def test_a_relay_that_refuses_says_why(meeting: Meeting, http: httpx.AsyncClient) -> None:
     account = await Account.guest(http, "Aya")
     room = await account.make_room("Hall", 2)
