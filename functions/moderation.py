@@ -200,7 +200,7 @@ async def _amend(case: _Case, user_id: str, standing: Standing, changes: dict[st
     services, room_id = case.services, case.room_id
     # After the change is stored and before the seat hears of it: a ticket from before is no way
     # around the act, neither by leaving and coming in again nor as a refresh.
-    now = b"%d" % services.clock()
+    now = b"%d" % (services.clock() * 1000)
     await services.state.put_note(outdated_note(room_id, user_id), now, TICKET_KNOWN_S)
     await tell(services, room_id, await services.state.amend(room_id, user_id, changes))
     role = (

@@ -30,6 +30,7 @@ async def make_ticket(call: Call, services: Services) -> TicketMade:
         avatar=account.avatar,
         admitted=entry.admitted,
         muted=entry.muted,
+        made_at=call.now,
     )
     ticket = sign(
         TICKET,

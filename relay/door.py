@@ -56,7 +56,7 @@ class Door:
             raise Refused(barred)
         if not first:
             raise Refused(Why.TICKET_USED)
-        if outdated is not None and ticket.issued_at <= int(outdated):
+        if outdated is not None and ticket.made_at < int(outdated):
             raise Refused(Why.TICKET_EXPIRED, "It is from before a moderator's act; get a new one.")
         return Admission(
             guest=Guest(
