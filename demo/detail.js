@@ -1,6 +1,7 @@
 /** How much is drawn: less where the machine is slow, little where it has no graphics processor. */
 
-import { MeshBasicMaterial } from "three";
+import { Float32BufferAttribute, InstancedMesh, Matrix4, Mesh, MeshBasicMaterial } from "three";
+import { mergeGeometries } from "three/addons/utils/BufferGeometryUtils.js";
 
 /** @typedef {"auto" | "full" | "light" | "none"} Drawing `auto`: as much as the machine can; `none`: no stage at all */
 /** @typedef {{pixels: number, shadows: boolean, outlines: boolean, frameMs: number}} Detail `pixels` per CSS pixel at most; `frameMs`: what is sooner than this is not drawn */
@@ -14,7 +15,7 @@ export const LEVELS = [
   { pixels: 0.45, shadows: false, outlines: false, frameMs: 0 },
 ];
 /** Without shadow and line, at most every second frame of 60 a second, in the end every fourth: others need the processor too. @type {Detail[]} */
-export const LIGHT = [[0.8, 30], [0.45, 30], [0.45, 64]].map(([pixels, frameMs]) => ({ pixels, frameMs, shadows: false, outlines: false }));
+export const LIGHT = [[0.8, 47], [0.45, 47], [0.45, 80]].map(([pixels, frameMs]) => ({ pixels, frameMs, shadows: false, outlines: false }));
 
 const WAYS = ["auto", "full", "light", "none"];
 const KEPT = "vchat.drawing";
@@ -49,12 +50,42 @@ export function drawsInSoftware() {
   return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
 }
 
+/** All that stands still as one shape with its colours: each shape by itself is a call, and calls cost most. @param {import("three").Object3D} scenery @returns {Mesh} */
+export function merged(scenery) {
+  scenery.updateMatrixWorld(true);
+  /** @type {import("three").BufferGeometry[]} */
+  const shapes = [];
+  scenery.traverse((part) => {
+    const mesh = /** @type {Mesh} */ (part);
+    if (!mesh.isMesh) return;
+    const { color } = /** @type {MeshBasicMaterial} */ (mesh.material);
+    for (const place of places(mesh)) {
+      const shape = mesh.geometry.index ? mesh.geometry.toNonIndexed() : mesh.geometry.clone();
+      for (const name of ["normal", "uv"]) shape.deleteAttribute(name);
+      const { count } = shape.getAttribute("position");
+      shape.setAttribute("color", new Float32BufferAttribute(Array.from({ length: count }, () => color.toArray()).flat(), 3));
+      shapes.push(shape.applyMatrix4(place));
+    }
+  });
+  return new Mesh(mergeGeometries(shapes), new MeshBasicMaterial({ vertexColors: true }));
+}
+
+/** Where a mesh stands in the world, each of its instances. @param {Mesh} mesh @returns {Matrix4[]} */
+function places(mesh) {
+  if (!(mesh instanceof InstancedMesh)) return [mesh.matrixWorld];
+  return Array.from({ length: mesh.count }, (_, i) => {
+    const place = new Matrix4();
+    mesh.getMatrixAt(i, place);
+    return place.premultiply(mesh.matrixWorld);
+  });
+}
+
 /** Colours without light and lines. @param {import("three").Object3D} model */
 export function simplify(model) {
   model.traverse((part) => {
     const mesh = /** @type {import("three").Mesh} */ (part);
     if (!mesh.isMesh) return;
-    const { map, color, side } = /** @type {any} */ ([mesh.material].flat()[0]);
-    mesh.material = new MeshBasicMaterial({ map, color, side });
+    const { map, color, side, isMeshBasicMaterial } = /** @type {any} */ ([mesh.material].flat()[0]);
+    if (!isMeshBasicMaterial) mesh.material = new MeshBasicMaterial({ map, color, side });
   });
 }

@@ -4,7 +4,7 @@ import {
   BackSide, BoxGeometry, BufferAttribute, CircleGeometry, Color, ConeGeometry, CylinderGeometry, Group, IcosahedronGeometry, InstancedMesh,
   Mesh, MeshBasicMaterial, MeshLambertMaterial, Object3D, RingGeometry, SphereGeometry, TorusGeometry,
 } from "three";
-import { simplify } from "./detail.js";
+import { merged } from "./detail.js";
 
 export const ROOM_RADIUS = 8;
 
@@ -21,13 +21,13 @@ const DAY = { zenith: 0x4f9fe0, middle: 0xa9dbf5, horizon: 0xfff6e8, low: 0xf7d9
 const DUSK = { zenith: 0x1d2450, middle: 0x6a4f8f, horizon: 0xe8939a, low: 0x57477e, stone: 0xb9a9b8, path: 0x9d8ba4, inlay: 0xc9787d, grass: 0x5d7f78, leaf: 0x4e7a72,
   blossom: 0xd98aa8, wood: 0x76565c, cloud: 0xb795b5, rock: 0x74637c, lamp: 0xffd98a };
 
-/** @param {boolean} dusk @param {boolean} light only what is near, without light and shade @returns {Group} */
+/** @param {boolean} dusk @param {boolean} light only what is near, without light and shade @returns {import("three").Object3D} */
 export function scenery(dusk, light) {
   const c = dusk ? DUSK : DAY;
   const all = new Group();
   all.add(terrace(c), fountain(c), ...benches(c), lanterns(c), trees(c));
-  if (light) simplify(all);
-  else all.add(sky(c), clouds(c), islands(c));
+  if (light) return merged(all);
+  all.add(sky(c), clouds(c), islands(c));
   return all;
 }
 

@@ -7,6 +7,8 @@ import { scenery } from "./scenery.js";
 
 const SLOW_MS = 30;
 const JUDGED_MS = 1_500;
+/** A new body's textures and programs make the frames after it slow, whatever the machine. */
+const SETTLING_MS = 1_000;
 const LONGEST_STEP_S = 0.1;
 
 export class Stage {
@@ -87,6 +89,7 @@ export class Stage {
 
   /** Give a model the detail of the present level. @param {import("three").Object3D} model */
   dress(model) {
+    [this.#frameMs, this.#frames] = [-SETTLING_MS, 0];
     if (this.light) return simplify(model);
     const { outlines } = this.#detail;
     model.traverse((part) => {
@@ -144,6 +147,7 @@ export class Stage {
   #judge(passed) {
     if (this.#level === this.#levels.length - 1 || passed > 2_000) return;
     this.#frameMs += passed;
+    if (this.#frameMs <= 0) return;
     this.#frames++;
     if (this.#frameMs < JUDGED_MS) return;
     const mean = this.#frameMs / this.#frames;
