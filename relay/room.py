@@ -105,7 +105,8 @@ class _Notice(msgspec.Struct, rename="camel"):
 
 
 _read_notice = msgspec.json.Decoder(_Notice).decode
-_TOLD_ONLY = (b'{"type":"chat"', b'{"type":"signal"', b'{"type":"joined"')
+_JOINED = b'{"type":"joined"'
+_TOLD_ONLY = (b'{"type":"chat"', b'{"type":"signal"', _JOINED)
 _REMOVED: dict[str, Why] = {
     Reason.KICKED: Why.KICKED,
     Reason.BANNED: Why.BANNED,
@@ -213,11 +214,12 @@ class Room:
         self._slow_mode_s = seated.room.slow_mode_s
         self._learn(seated.head.epoch, seated.head.offset, seated.events)
         self._replace(stay.me.user_id, stay.session, stay.generation)
-        self._publish(
-            bus_messages.encode(
-                bus_messages.Replaced(stay.me.user_id, stay.session, stay.generation)
+        if not any(event.body.startswith(_JOINED) for event in seated.events):  # sat here before
+            self._publish(
+                bus_messages.encode(
+                    bus_messages.Replaced(stay.me.user_id, stay.session, stay.generation)
+                )
             )
-        )
         missed = None if resume_from is None else await self._missed(resume_from)
         if resume_from is None or missed is None:
             return Arrival(seated, seated.head.offset, recovered=False, missed=())

@@ -43,7 +43,10 @@ async def test_poses_are_on_the_bus_only_while_another_relay_has_the_room():
         aya, ben = await one.join(room.id, "aya"), await one.join(room.id, "ben")
         await renew(one)
         await move(aya, ben, range(1, 6))
-        assert bus.sent["Poses"] == 0
+        await aya.send(type="chat", id="m", text="nobody else is here")
+        await aya.text("ack")
+        # Two came in and one spoke; and the relay once asked whether it is the only one.
+        assert bus.sent == {"Events": 3, "PosesWanted": 1}
 
         # Nobody moves now, and the newcomer sees them all the same.
         cho = await two.join(room.id, "cho")
