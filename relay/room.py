@@ -221,9 +221,16 @@ class Room:
                 )
             )
         missed = None if resume_from is None else await self._missed(resume_from)
-        if resume_from is None or missed is None:
-            return Arrival(seated, seated.head.offset, recovered=False, missed=())
-        return Arrival(seated, resume_from.offset, recovered=True, missed=missed)
+        if resume_from is not None and missed is not None:
+            return Arrival(seated, resume_from.offset, recovered=True, missed=missed)
+        # Somebody who sat down later may have been answered earlier: then the events that are
+        # followed here begin beyond this one's welcome.
+        missed = ()
+        if self._events.start > seated.head.offset:
+            missed = await self._missed(seated.head)
+        if missed is None:
+            raise Refused(Why.ROTATE, "The log was lost just now.")
+        return Arrival(seated, seated.head.offset, recovered=False, missed=missed)
 
     def enter(self, stay: Stay, arrival: Arrival) -> None:
         """The browser was welcomed: give it what it missed, everyone's poses, and go on live."""

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 from fakeredis import FakeAsyncRedis
 
 from adapters.bus_memory import InProcessBus
 from adapters.state_redis import RedisState
 from tests.relays import Browser, RunningRelay, new_room, running_relay
+from tests.test_state import sit
 from vchat import bus_messages
+from vchat.state import Guest, Seated
 
 OWN = bytes([200])
 
@@ -61,3 +64,27 @@ async def test_poses_are_on_the_bus_only_while_another_relay_has_the_room():
         quiet = bus.sent["Poses"]
         await move(aya, ben, range(9, 14))
         assert bus.sent["Poses"] == quiet
+
+
+async def test_whoever_is_answered_after_a_later_comer_misses_nothing_between():
+    sat, answer = asyncio.Event(), asyncio.Event()
+
+    class SlowAnswer(RedisState):
+        async def sit(self, room_id: str, guest: Guest, **how: Any) -> Seated:
+            seated = await super().sit(room_id, guest, **how)
+            if guest.user_id == "aya":
+                sat.set()
+                await answer.wait()
+            return seated
+
+    state, room = SlowAnswer(FakeAsyncRedis()), new_room()
+    await state.show_room(room)
+    async with running_relay(state) as relay:
+        coming = asyncio.create_task(relay.join(room.id, "aya"))
+        await sat.wait()
+        await sit(state, room, "ben", instance="elsewhere")
+        await relay.join(room.id, "cho")
+        answer.set()
+        aya = await coming
+        assert aya.welcome["offset"] == 1
+        assert [(await aya.text("joined"))["userId"] for _ in range(2)] == ["ben", "cho"]

@@ -10,6 +10,8 @@ class Sequencer:
 
     def __init__(self) -> None:
         self.epoch: str | None = None
+        self.start = 0
+        """The last event before the first that can be given out."""
         self.offset = 0
         """The last event given out."""
         self._ahead: dict[tuple[str, int], Event] = {}
@@ -17,7 +19,7 @@ class Sequencer:
     def begin(self, epoch: str, offset: int) -> None:
         """Start after this place, if it has not started."""
         if self.epoch is None:
-            self.epoch, self.offset = epoch, offset
+            self.epoch, self.start, self.offset = epoch, offset, offset
             self._ahead = {
                 (of, n): event
                 for (of, n), event in self._ahead.items()
