@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHONPATH := .
 
 .DEFAULT_GOAL := help
-.PHONY: help run cloud test faults fuzz audit vchat soak check format lint types contracts client-check
+.PHONY: help run cloud test faults hostile fuzz audit vchat soak check format lint types contracts client-check
 
 # npm of the system, or else one from PyPI inside .venv.
 NPM = $(shell command -v npm || echo $(BIN)/npm)
@@ -59,6 +59,9 @@ test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tes
 
 faults: $(VENV)/dev ## Break relays, Redis and Pub/Sub under chatting people (SEED=… FAULTS=…)
 	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
+
+hostile: $(VENV)/dev ## A thousand peers that mean harm around a room of twenty (PEERS=… SECONDS=…)
+	@$(BIN)/python -m tests.hostile.run $(if $(PEERS),--peers $(PEERS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 fuzz: $(VENV)/dev ## Inputs made by chance against every reader of strangers' bytes (INPUTS=… SECONDS=… SEED=…)
 	@$(BIN)/python -m tests.fuzz.run $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -31,15 +31,22 @@ def write_joins(path: Path, *, rooms: int, per_room: int, redis: int | None) -> 
     real ticket, good for a minute; without, peers get names and a hello of the same size."""
     names = [new_room_id() for _ in range(rooms)]
     if redis is not None:
-        asyncio.run(_show(names, per_room, redis))
+        asyncio.run(show_rooms(names, per_room, redis))
     with path.open("w") as file:
         for room in names:
             for seat in range(per_room):
-                ticket = "x" * 400 if redis is None else _ticket(room, f"user-{seat}")
-                file.write(f"{room} {json.dumps({'type': 'hello', 'ticket': ticket})}\n")
+                name = None if redis is None else f"user-{seat}"
+                file.write(f"{room} {hello(room, name)}\n")
 
 
-async def _show(names: list[str], capacity: int, redis: int) -> None:
+def hello(room: str, user: str | None) -> str:
+    """The first frame of someone; without a name, as long and good for nothing."""
+    ticket = "x" * 400 if user is None else _ticket(room, user)
+    return json.dumps({"type": "hello", "ticket": ticket})
+
+
+async def show_rooms(names: list[str], capacity: int, redis: int) -> None:
+    """Show rooms of this size to the relays at a Redis on this port."""
     state = RedisState(connect(f"redis://127.0.0.1:{redis}"))
     for name in names:
         await state.show_room(
