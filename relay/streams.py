@@ -6,6 +6,7 @@ told. A ticket is never in an address: addresses are logged.
 """
 
 import asyncio
+import importlib
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -99,7 +100,9 @@ class Streams:
         self, room_id: str, hello: str, knock: Knock, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let one browser talk over its stream until either side ends it."""
-        # Late: most relays never need it, and a start should be quick.
+        # Late: most relays never need it, and a start should be quick. In a thread, for people move
+        # meanwhile.
+        await asyncio.to_thread(importlib.import_module, "sse_starlette")
         from sse_starlette.event import ServerSentEvent
         from sse_starlette.sse import AppStatus, EventSourceResponse, SendTimeoutError
 

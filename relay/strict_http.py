@@ -6,12 +6,16 @@ connections that send or read a byte now and then would each hold memory and a d
 
 import asyncio
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from vchat import limits
 
 _REQUEST_BYTES = 1024 * 1024
 """All bytes of one request, however cut into chunks; a body may have far less."""
+_PIPELINED = 4
+"""Requests of one connection that wait for the answer before theirs. Browsers and proxies send none
+ahead; uvicorn would take in all that fit into one read, thousands."""
 _LOOKS = 4
 """How often a deadline is looked at while it runs; it may be overrun by one part."""
 
@@ -51,6 +55,8 @@ class StrictHttp(HttpToolsProtocol):
             self.transport.abort()
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _PIPELINED:
+            raise httptools.HttpParserError("too many requests at once")  # answered with a 400
         super().on_message_begin()
         self._in_head, self._size = True, 0
 

@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from relay.serve import bind, config
+from relay.strict_http import StrictHttp
 from vchat import limits
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -178,6 +179,22 @@ async def test_pipelined_requests_are_answered_and_long_answers_are_no_slow_head
         until = asyncio.get_running_loop().time() + 0.5
         while asyncio.get_running_loop().time() < until:
             assert await peer.answer()
+
+
+async def test_requests_that_are_not_waited_for_do_not_pile_up(monkeypatch):
+    seen = []
+    real = StrictHttp.on_message_begin
+
+    def counted(self: StrictHttp) -> None:
+        real(self)
+        seen.append(len(self.pipeline))
+
+    monkeypatch.setattr(StrictHttp, "on_message_begin", counted)
+    async with serving() as (_, connect):
+        peer = connect()
+        await peer.send(ASK * 1000)
+        await peer.until_closed()
+        assert len(seen) < 10
 
 
 async def test_an_answer_that_is_not_read_is_given_up(monkeypatch):

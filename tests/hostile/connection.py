@@ -21,8 +21,10 @@ class Target:
     port: int
     room_id: str
     hello: Callable[[], bytes]
-    patience: float = 60.0
+    patience: float
     """Seconds that a peer who reads nothing goes on with that."""
+    address: Callable[[], str] = lambda: "127.0.0.1"
+    """Where the next peer comes from; Linux takes all of 127.0.0.0/8 for its own."""
 
 
 class Connection:
@@ -39,6 +41,7 @@ class Connection:
         own = socket.socket()
         own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         own.setblocking(False)
+        own.bind((target.address(), 0))
         await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", target.port))
         return cls(own)
 

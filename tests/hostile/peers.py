@@ -192,7 +192,9 @@ KINDS: Mapping[Kind, frozenset[str]] = MappingProxyType(
         slow_head: frozenset({"408"}),
         endless_head: frozenset({"431", "cut"}),
         slow_body: frozenset({"400"}),
-        endless_body: frozenset({"413", "cut"}),
+        endless_body: frozenset({"413", "400", "cut"}),
     }
 )
 """How each may be ended: by a close code, a status, or without a word where none would be read."""
+TURNED_AWAY = frozenset({"503", "1013"})
+"""What a flood hears at the gate, whatever it meant to do."""
