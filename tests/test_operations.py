@@ -1,6 +1,5 @@
 """What an operator runs by hand: keys turn over without signing anybody out, costs add up."""
 
-import io
 import json
 import re
 import sys
@@ -32,23 +31,28 @@ def test_the_only_key_cannot_be_taken_away(step: str) -> None:
         rotate.rotated(new_ring(), step)
 
 
-def test_rotating_reads_and_writes_what_secret_manager_holds(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_command_turns_the_keys_of_a_file_and_shows_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["rotate", "add"])
-    monkeypatch.setattr(sys, "stdin", io.StringIO(dump_ring(new_ring())))
+    file = tmp_path / "keys.json"
+    file.write_text(dump_ring(new_ring()))
+    monkeypatch.setattr(sys, "argv", ["rotate", "add", "--file", str(file)])
     rotate.main()
-    assert len(load_ring(capsys.readouterr().out).keys) == 2
+    ring = load_ring(file.read_text())
+    assert len(ring.keys) == 2
+    assert capsys.readouterr().out == f"{ring.kid} signs, 1 more published.\n"
 
 
 def test_what_is_no_key_set_is_refused_without_being_shown(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["rotate", "add"])
-    monkeypatch.setattr(sys, "stdin", io.StringIO("verysecret"))
-    with pytest.raises(SystemExit) as ended:
+    file = tmp_path / "keys.json"
+    file.write_text("verysecret")
+    monkeypatch.setattr(sys, "argv", ["rotate", "add", "--file", str(file)])
+    with pytest.raises(SystemExit, match="not changed") as ended:
         rotate.main()
     assert "verysecret" not in str(ended.value)
+    assert file.read_text() == "verysecret"
 
 
 def test_the_tables_of_the_cost_page_are_what_the_command_prints() -> None:
