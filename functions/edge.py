@@ -1,6 +1,7 @@
 """Around every request: its id, its line in the log, and an answer when we broke."""
 
 import logging
+import re
 import time
 
 from starlette.datastructures import MutableHeaders
@@ -11,6 +12,8 @@ from vchat.errors import Refused, Why
 from vchat.ids import new_id
 
 _log = logging.getLogger("vchat.http")
+_TRACE = re.compile(r"([0-9a-f]{32})/")
+"""X-Cloud-Trace-Context: TRACE_ID/SPAN_ID;o=OPTIONS. Strangers may send it as well."""
 
 
 def request_id(scope: Scope) -> str:
@@ -29,6 +32,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         scope["vchat.request_id"] = new_id()
+        about = {"requestId": request_id(scope), **_trace(scope)}
         began = time.perf_counter()
         status = 0
 
@@ -45,7 +49,7 @@ class Edge:
         try:
             await self._app(scope, receive, send_marked)
         except Exception:
-            _log.exception("unhandled", extra={"requestId": request_id(scope)})
+            _log.exception("unhandled", extra=about)
             if status:  # part of the answer is out: the server cuts the connection
                 raise
             await problem_response(Refused(Why.INTERNAL), request_id(scope))(
@@ -55,10 +59,17 @@ class Edge:
             _log.info(
                 "request",
                 extra={
-                    "requestId": request_id(scope),
+                    **about,
                     "method": scope["method"],
                     "path": scope["path"],
                     "status": status,
                     "ms": round((time.perf_counter() - began) * 1000, 1),
                 },
             )
+
+
+def _trace(scope: Scope) -> dict[str, str]:
+    for name, value in scope["headers"]:
+        if name == b"x-cloud-trace-context" and (found := _TRACE.match(value.decode("latin-1"))):
+            return {"trace": found[1]}
+    return {}

@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 def _start(read: Callable[[Mapping[str, str]], T]) -> T:
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines(os.environ.get("GOOGLE_CLOUD_PROJECT")))
     log = logging.getLogger("vchat")
     log.handlers = [handler]
     log.setLevel(logging.INFO)

@@ -109,7 +109,12 @@ class Session:
         except Refused as refused:
             self.close(refused.why, refused.retry_ms)
         except Exception:
-            log.exception("a session in %s failed", self._room_id)
+            session = "" if self._stay is None else self._stay.session
+            log.exception(
+                "a session in %s failed",
+                self._room_id,
+                extra={"room": self._room_id, "session": session},
+            )
             self.close(Why.INTERNAL)
         finally:
             for timer in self._timers.values():

@@ -180,6 +180,24 @@ async def test_the_log_holds_no_token_and_no_query(world: World, monkeypatch, ca
     assert {"method", "path", "status", "ms", "requestId"} <= set(json.loads(lines[-1]))
 
 
+@pytest.mark.parametrize(
+    ("header", "joined"),
+    [
+        (f"{'0a' * 16}/123;o=1", f"projects/my-project/traces/{'0a' * 16}"),
+        ("a line\tof a stranger", None),
+        ("", None),
+    ],
+)
+async def test_cloud_logging_joins_the_lines_of_a_request(
+    world: World, monkeypatch, caplog, header: str, joined: str | None
+):
+    monkeypatch.setattr(logging.getLogger("vchat"), "propagate", True)
+    caplog.set_level(logging.INFO, "vchat")
+    await world.api("GET", "/health", headers={"X-Cloud-Trace-Context": header})
+    line = JsonLines("my-project").format(caplog.records[-1])
+    assert json.loads(line).get("logging.googleapis.com/trace") == joined
+
+
 async def test_while_the_shared_state_is_away_signing_in_works_and_tickets_say_when(world: World):
     owner = await world.guest()
     room = await owner.room()

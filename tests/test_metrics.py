@@ -398,6 +398,22 @@ async def test_the_fields_of_both_lines_are_listed(
     assert listed == (minute.keys() | closed.keys()) - standard
 
 
+async def test_a_session_that_fails_is_logged_with_its_room_and_its_name(
+    relay: RunningRelay, room: Room, lines: _Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aya = await relay.join(room.id, "aya")
+
+    async def broken(*arguments: object, **named: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(relay.state, "append", broken)
+    await aya.send(type="chat", id="1", text="hello")
+    assert (await aya.closed()).code == 1011
+    (line,) = [one for one in lines.read() if one["severity"] == "ERROR"]
+    assert (line["room"], line["session"]) == (room.id, aya.welcome["session"])
+    assert "a mistake" in line["traceback"]
+
+
 async def test_no_log_and_no_metric_has_a_token_a_name_or_a_word_of_chat(
     relay: RunningRelay, room: Room, lines: _Lines
 ) -> None:

@@ -10,8 +10,14 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 class JsonLines(logging.Formatter):
     """`severity`, `message`, `logger`, a traceback, and every `extra` field under its own name.
 
-    JSON escapes line breaks, so nothing that a stranger sends can begin a line of its own.
+    A `trace` of a request becomes what Cloud Logging joins the lines of one request by, if the
+    `project` is known. JSON escapes line breaks, so nothing that a stranger sends can begin a line
+    of its own.
     """
+
+    def __init__(self, project: str | None = None) -> None:
+        super().__init__()
+        self._project = project
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -20,6 +26,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             **{name: value for name, value in vars(record).items() if name not in _STANDARD},
         }
+        if self._project and (trace := line.pop("trace", None)):
+            line["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace}"
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line, enc_hook=str).decode()
