@@ -8,6 +8,8 @@ import { toast } from "./toasts.js";
 
 const REFRESH_MS = 4_000;
 const TYPING_MS = 250;
+/** What may happen in a room, and the author of an avatar must allow. */
+const USES = ["violent", "sexual", "political", "antisocial", "corporate", "profit"];
 
 /**
  * @typedef {import("../client/types.js").Room} Room
@@ -43,8 +45,9 @@ export class Lobby {
     byId("invited-join").addEventListener("click", () => { if (this.#invitedTo && this.#named()) options.enter(this.#invitedTo); }, { signal });
     byId("hub-button").addEventListener("click", () => options.onModels(), { signal });
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.#again(0); }, { signal });
-    this.#stopLanguage = onLanguage(() => { this.#show(); this.#renamed(); this.showLooks(); });
+    this.#stopLanguage = onLanguage(() => { this.#show(); this.#renamed(); this.showLooks(); this.#showUses(); });
     this.showLooks();
+    this.#showUses();
     this.#renamed();
     byId("rooms-note").textContent = t("rooms.loading");
     this.#again(0);
@@ -106,6 +109,19 @@ export class Lobby {
     }));
   }
 
+  #showUses() {
+    const chosen = this.#uses();
+    byId("room-uses").replaceChildren(...USES.map((use) => {
+      const box = h("input", { type: "checkbox", value: use });
+      box.checked = chosen.includes(use);
+      return h("label", { class: "check" }, box, h("span", {}, t(`use.${use}`)));
+    }));
+  }
+
+  #uses() {
+    return [.../** @type {NodeListOf<HTMLInputElement>} */ (byId("room-uses").querySelectorAll("input:checked"))].map(({ value }) => value);
+  }
+
   async #create() {
     if (!this.#named()) return;
     const button = /** @type {HTMLButtonElement} */ (byId("create").querySelector("button"));
@@ -113,7 +129,7 @@ export class Lobby {
     try {
       await this.#options.account.signIn();
       const isPrivate = /** @type {HTMLInputElement} */ (byId("room-private")).checked;
-      const room = await this.#options.api.rooms.create({ name: this.#roomName.value.trim() || this.#roomName.placeholder, visibility: isPrivate ? "private" : "public" });
+      const room = await this.#options.api.rooms.create({ name: this.#roomName.value.trim() || this.#roomName.placeholder, visibility: isPrivate ? "private" : "public", uses: this.#uses() });
       this.#options.enter(room.id);
     } catch (error) {
       toast(problemText(error), "bad");
@@ -165,7 +181,8 @@ export class Lobby {
       h("div", { class: "room-words" },
         h("b", {}, room.name),
         room.description ? h("p", {}, room.description) : null,
-        h("small", {}, t("rooms.count", { occupancy: room.occupancy, capacity: room.capacity }), room.locked ? ` · ${t("rooms.locked")}` : ""),
+        h("small", {}, t("rooms.count", { occupancy: room.occupancy, capacity: room.capacity }), room.locked ? ` · ${t("rooms.locked")}` : "",
+          ...(room.uses ?? []).map((use) => ` · ${t(`use.${use}`)}`)),
         h("span", { class: "gauge", "aria-hidden": "true" }, fill)),
       h("button", { type: "button", class: "quiet", "data-room": `copy ${room.id}`, "aria-label": t("copyLink.named", { name: room.name }), onclick: () => copyLink({ roomId: room.id }) }, t("copyLink")),
       h("button", { type: "button", class: "primary", "data-testid": "join", "data-room": room.id, "aria-label": t("join.named", { name: room.name }),

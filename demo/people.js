@@ -2,7 +2,7 @@
 
 import { byId, h } from "./dom.js";
 import { t } from "./i18n.js";
-import { moderationMenu } from "./moderation.js";
+import { actsOn, menuOf } from "./moderation.js";
 import { seatColour } from "./seats.js";
 
 /**
@@ -29,7 +29,7 @@ export function showPeople(members, ownId, moderate, atHub = false) {
     const item = h("li", { class: member.away ? "away" : "", "data-user": member.userId },
       h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "person" }, member.name),
       notes.length ? h("small", {}, notes.join(" · ")) : null,
-      moderationMenu(me, member, moderate));
+      menuOf(actsOn(me, member), t("moderate", { name: member.name }), "moderate", (act) => moderate({ ...act, userId: member.userId })));
     item.style.setProperty("--seat", seatColour(member.seat));
     return item;
   }));

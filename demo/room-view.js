@@ -9,6 +9,7 @@ import { EMOTES } from "./emotes.js";
 import { onLanguage, t } from "./i18n.js";
 import { copyLink } from "./lobby.js";
 import { bytesText, Meter } from "./meter.js";
+import { actsOnRoom, maySteer, menuOf } from "./moderation.js";
 import { Motion } from "./motion.js";
 import { offerOwnAvatar } from "./own-vrm.js";
 import { showPeople } from "./people.js";
@@ -163,7 +164,10 @@ export class RoomView {
       if (event.userId !== room.user?.id && name) this.#chat.note(t(`chat.${how}`, { name }));
     });
     room.on("member", sync);
-    room.on("room", () => { byId("room-title").textContent = room.room?.name ?? ""; });
+    room.on("room", () => {
+      byId("room-title").textContent = room.room?.name ?? "";
+      this.#showPeople();
+    });
     room.on("chat", (event) => {
       this.#chat.said(event);
       if (!event.replayed) this.#crowd?.say(event.seat, event.text);
@@ -207,7 +211,7 @@ export class RoomView {
   async #copyLink() {
     const { room, roomId, api, invite } = { room: this.room.room, ...this.#options };
     try {
-      const mayInvite = room?.visibility === "private" && room.ownerId === this.room.user?.id;
+      const mayInvite = (room?.visibility === "private" || room?.locked) && maySteer(this.#me);
       const made = mayInvite ? await api.request("POST", `/rooms/${encodeURIComponent(roomId)}/invites`, { body: {} }) : null;
       await copyLink({ roomId, invite: made?.invite ?? invite });
     } catch (error) {
@@ -254,13 +258,25 @@ export class RoomView {
 
   #showPeople() {
     showPeople(this.room.members.values(), this.room.user?.id, (act) => void this.#moderate(act), this.#options.account.atHub);
+    const { room } = this.room;
+    const menu = menuOf(actsOnRoom(this.#me, room), t("moderate.room"), "moderate-room", (act) => void this.#moderate(act));
+    byId("room-menu").replaceChildren(...(menu ? [menu] : []));
+    byId("room-rules").textContent = [
+      room?.locked ? t("rooms.locked") : "",
+      room && room.slowModeS > 0 ? t("room.slow", { seconds: room.slowModeS }) : "",
+      ...(room?.uses ?? []).map((use) => t(`use.${use}`)),
+    ].filter(Boolean).join(" · ");
     this.#voice?.show();
   }
 
-  /** @param {{action: string, role?: string, userId: string}} act */
+  get #me() { return this.room.members.get(this.room.seat ?? -1); }
+
+  /** @param {import("./moderation.js").Act & {userId?: string}} act */
   async #moderate(act) {
+    const { api } = this.#options;
     try {
-      await this.#options.api.request("POST", `/rooms/${this.roomId}/moderation`, { body: act });
+      if (act.action !== "end") await api.request("POST", `/rooms/${this.roomId}/moderation`, { body: act });
+      else if (confirm(t("moderate.end.sure"))) await api.rooms.end(this.roomId);
     } catch (error) {
       toast(problemText(error), "bad");
     }

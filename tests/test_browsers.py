@@ -139,6 +139,13 @@ async def test_a_host_mutes_and_removes_someone_who_is_told_and_stays_out(url, a
     await menu.select_option("unmute")
     await people.get_by_text("muted").wait_for(state="detached")
 
+    steer, rules = aya.page.get_by_test_id("moderate-room"), ben.page.locator("#room-rules")
+    assert await ben.page.get_by_test_id("moderate-room").count() == 0
+    await steer.select_option("slow")
+    await rules.filter(has_text="one message in 30 s").wait_for()
+    await steer.select_option("lock")
+    await rules.filter(has_text="locked").wait_for()
+
     await menu.select_option("kick")
     await ben.page.wait_for_function("() => globalThis.vchat?.state === 'refused'")
     told = ben.page.get_by_role("alertdialog")

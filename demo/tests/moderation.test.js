@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { STRINGS } from "../i18n.js";
-import { actsOn } from "../moderation.js";
+import { actsOn, actsOnRoom } from "../moderation.js";
 
 /** @param {string} role @param {boolean} [muted] @returns {any} */
 const member = (role, muted = false) => ({ seat: 1, userId: role, name: role, role, avatar: null, muted, away: false });
@@ -24,5 +24,17 @@ test("every act has words", () => {
     for (const role of ["moderator", "member", "spectator"]) {
       for (const name of names(member("owner"), member(role, muted))) assert.ok(`moderate.${name}` in STRINGS.en, name);
     }
+  }
+});
+
+test("a room is locked, slowed and ended by those who may, and opened again", () => {
+  const room = (/** @type {object} */ more) => /** @type {any} */ ({ locked: false, slowModeS: 0, ...more });
+  assert.deepEqual(actsOnRoom(member("member"), room({})), {});
+  assert.deepEqual(actsOnRoom(member("owner"), null), {});
+  assert.deepEqual(Object.keys(actsOnRoom(member("moderator"), room({}))), ["lock", "slow"]);
+  assert.deepEqual(Object.keys(actsOnRoom(member("owner"), room({ locked: true, slowModeS: 5 }))), ["unlock", "quick", "end"]);
+  assert.deepEqual(actsOnRoom(member("owner"), room({ slowModeS: 5 })).quick, { action: "slow", seconds: 0 });
+  for (const more of [{}, { locked: true, slowModeS: 5 }]) {
+    for (const name of Object.keys(actsOnRoom(member("owner"), room(more)))) for (const words of Object.values(STRINGS)) assert.ok(`moderate.${name}` in words, name);
   }
 });
