@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
@@ -20,9 +21,11 @@ from websockets.server import ServerProtocol
 from relay.fast_line import FastProtocol
 from relay.line import line_over
 from relay.serve import MESSAGE_BYTES, config
+from tests.bare_seats import FREE
 from tests.fuzz.mutate import mutated
 from tests.fuzz.target import Target
 from tests.raw_frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, closing, frame
+from vchat import limits
 
 _HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: relay.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -36,7 +39,8 @@ async def streams() -> AsyncIterator[Target]:
     """An input is all that a browser sends after its handshake, and, first, how it is cut."""
     settings = config(Starlette(routes=[WebSocketRoute("/", _listen)]))
     settings.load()
-    yield Target(_seeds(), _make, lambda data: _attempt(settings, data))
+    with patch.multiple(limits, PINGS=FREE, FRAGMENTS=10**9):  # the core counts neither
+        yield Target(_seeds(), _make, lambda data: _attempt(settings, data))
 
 
 def _seeds() -> tuple[bytes, ...]:
@@ -138,6 +142,9 @@ class _Ear:
         self.gone = code
         self.over.set()
 
+    def on_flood(self) -> None:
+        raise AssertionError("nobody counts here")
+
     def on_slow(self) -> None:
         raise AssertionError("nothing was sent")
 
@@ -166,6 +173,10 @@ class _Transport:
     def __init__(self) -> None:
         self.closing = False
         self.reading = True
+        self.protocol: Any = None
+
+    def set_protocol(self, protocol: object) -> None:
+        self.protocol = protocol
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return _SOCKET if name == "socket" else default
@@ -196,18 +207,18 @@ async def _heard(
 ) -> tuple[list[str | bytes], int | None]:
     """Let our protocol hear the stream in pieces: (messages, close code), as of `_reference`."""
     transport: Any = _Transport()
-    protocol = FastProtocol(settings, ServerState(), {})
-    protocol.connection_made(transport)
-    protocol.data_received(_HANDSHAKE)
+    transport.protocol = handshake = FastProtocol(settings, ServerState(), {})
+    handshake.connection_made(transport)
+    handshake.data_received(_HANDSHAKE)
     ear = await _ears.get()
     at = 0
     while at < len(stream) and not transport.closing:
         assert transport.reading, "the socket stays paused"
         end = at + cuts.choice((1, 2, 5, 13, 100, 1000, 100_000))
-        protocol.data_received(stream[at:end])
+        transport.protocol.data_received(stream[at:end])
         at = end
     end = ear.gone
-    protocol.connection_lost(None)
-    await asyncio.gather(*protocol.tasks)
+    transport.protocol.connection_lost(None)
+    await asyncio.gather(*handshake.tasks)
     assert ear.gone is not None, "nobody was told of the end"
     return ear.heard, end
