@@ -80,6 +80,7 @@ async def test_who_does_not_agree_is_told_and_may_be_a_guest(url, hub, arrive):
     await one.page.get_by_test_id("name-input").fill("Aya")
     await one.page.get_by_test_id("create-room").click()
     await one.joined()
+    assert (await one.page.evaluate("vchat.api.me()"))["identities"] == []
 
 
 async def test_a_strangers_link_signs_nobody_in(url, hub, arrive):
@@ -87,6 +88,7 @@ async def test_a_strangers_link_signs_nobody_in(url, hub, arrive):
     await one.page.goto(f"{url}/?login=x#code=vc_{'x' * 21}.{'y' * 43}")
     await one.page.get_by_text("Signing in at VRoid Hub did not work").wait_for()
     await signed_in(one.page, None)
+    assert await one.page.evaluate("vchat.api.signedIn") is False
 
 
 async def came_in_by_the_hub(one: Visitor, url: str) -> None:

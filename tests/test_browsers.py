@@ -5,6 +5,7 @@ is shown on pages without the 3D view.
 """
 
 import asyncio
+from math import dist
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -43,6 +44,10 @@ async def test_two_people_meet_walk_and_chat(url, arrive):
         arg=[aya_id, before],
     )
     await aya.page.keyboard.up("w")
+    async with asyncio.timeout(20):  # and there, where she is, she stands still
+        place = "id => vchat.positions()[id]"
+        while dist(*[await one.page.evaluate(place, aya_id) for one in (aya, ben)]) > 0.02:
+            pass
 
     await aya.say("こんにちは, Ben")
     await ben.reads("こんにちは, Ben")
