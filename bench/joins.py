@@ -33,9 +33,9 @@ def write_joins(path: Path, *, rooms: int, per_room: int, redis: int | None) -> 
     if redis is not None:
         asyncio.run(show_rooms(names, per_room, redis))
     with path.open("w") as file:
-        for room in names:
+        for number, room in enumerate(names):
             for seat in range(per_room):
-                name = None if redis is None else f"user-{seat}"
+                name = None if redis is None else f"user-{number}-{seat}"
                 file.write(f"{room} {hello(room, name)}\n")
 
 
