@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
@@ -25,6 +25,8 @@ from vchat.model import Member, Room, RoomStatus
 from vchat.state import Appended, Guest, Position, Reason, Renewal, Resumable, Seated
 
 _DEADLINE_S = 2.0
+_CONNECTIONS = 32
+"""The others wait in turn. A plain pool would refuse whoever comes in a crowd."""
 _RETRY_MS = 1000
 _KICK_COOL_OFF_S = limits.TICKET_S + limits.CLOCK_LEEWAY_S
 _WHY = {why.value.code: why for why in Why}
@@ -46,9 +48,15 @@ _resumable = msgspec.json.Decoder(Resumable).decode
 
 def connect(url: str) -> "Redis":
     """A client for a Redis URL (redis:// or rediss://); it connects when first used."""
-    return Redis.from_url(
-        url, socket_connect_timeout=1.0, socket_timeout=_DEADLINE_S, health_check_interval=30
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=_CONNECTIONS,
+        timeout=_DEADLINE_S,
+        socket_connect_timeout=1.0,
+        socket_timeout=_DEADLINE_S,
+        health_check_interval=30,
     )
+    return Redis.from_pool(pool)
 
 
 async def occupied_rooms(redis: "Redis") -> AsyncIterator[str]:

@@ -99,7 +99,12 @@ class Person:
     def upgraded(self, wire: "_Wire") -> None:
         hello = self._hello
         if self._token:
-            resume = {"token": self._token, "epoch": self._epoch, "offset": self.offset}
+            resume: dict[str, Any] = {
+                "token": self._token,
+                "epoch": self._epoch,
+                "offset": self.offset,
+            }
+            resume["moving"] = self._current is not None
             hello = json.dumps({"type": "hello", "version": 2, "resume": resume})
         wire.send(hello.encode())
 

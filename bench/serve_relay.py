@@ -17,15 +17,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from adapters.bus_memory import InProcessBus
 from adapters.state_redis import RedisState, connect
 from relay.app import Relay, Services
-from relay.serve import _Server, bind, config
+from relay.serve import DRAIN_S, _Server, bind, config
 from vchat import admitting
 from vchat.admitting import Admitting
 from vchat.limits import Rate
 
 KID = "bench"
 ISSUER = "https://api.bench"
-_DRAIN_S = 6.0
-_OPEN = Admitting(10**6, 10**6, 10**6, 10**6, Rate(10**6, 10**6))
+_OPEN = Admitting(10**6, 10**6, 10**6, 10**6, Rate(10**6, 10**6), entering=10**6)
 """For a load that comes all at once and from one address."""
 
 
@@ -62,7 +61,7 @@ async def _run(ports: list[int], redis_port: int, public: str, *, fast: bool, ga
     ]
     port, relay = first
     await _Server(
-        config(relay.application(), fast=fast), lambda: relay.hub.drain(_DRAIN_S if others else 1)
+        config(relay.application(), fast=fast), lambda: relay.hub.drain(DRAIN_S if others else 1)
     ).serve([bind("127.0.0.1", port)])
     print("drained", flush=True)
     await asyncio.gather(*serving)

@@ -202,7 +202,7 @@ export class Link {
         const position = this.#events.position();
         if (!seat || !position) return { type: "hello", version: VERSION, ticket: ticket?.ticket };
         resumedAt = position.offset;
-        return { type: "hello", version: VERSION, resume: { token: seat.token, ...position } };
+        return { type: "hello", version: VERSION, resume: { token: seat.token, ...position, ...(this.#current ? { moving: true } : {}) } };
       },
       welcomed: (welcome) => this.#welcomed(connection, welcome, way, url, resumedAt),
       frame: (frame) => { if (connection === this.#current) this.#events.frame(frame); },

@@ -14,7 +14,7 @@ from adapters.matching_redis import RedisQueue
 from adapters.state_redis import RedisState, connect
 from relay.app import Relay, Services
 from relay.late_bus import LateBus
-from relay.serve import bind, serve
+from relay.serve import DRAIN_S, bind, serve
 from relay.settings import Settings, read_settings
 from vchat.bus import Bus
 from vchat.config import ConfigError
@@ -27,8 +27,6 @@ log = logging.getLogger("vchat.relay")
 
 _CHECK_BUS_S = 3.0
 """Loading the bus takes seconds of CPU, which whoever woke this relay needs first."""
-_DRAIN_S = 6.0
-"""Cloud Run kills ten seconds after SIGTERM."""
 
 
 async def _run(settings: Settings) -> None:
@@ -69,7 +67,7 @@ async def _run(settings: Settings) -> None:
     )
     relay.hub.tasks.start(_check(state, bus), "checking what the relay needs")
     try:
-        await serve(relay.application(), listener, lambda: relay.hub.drain(_DRAIN_S))
+        await serve(relay.application(), listener, lambda: relay.hub.drain(DRAIN_S))
     finally:
         await relay.stop()
         await bus.close()

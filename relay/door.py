@@ -23,6 +23,8 @@ class Admission:
     session: str
     expires_at: int
     resume_from: Position | None = None
+    moving: bool = False
+    """Whether another connection of this session still serves its browser."""
 
 
 class Door:
@@ -88,6 +90,7 @@ class Door:
             session=what.session,
             expires_at=what.expires_at,
             resume_from=Position(resume.epoch, resume.offset),
+            moving=resume.moving,
         )
 
     async def give_resume(self, room_id: str, admission: Admission) -> str:

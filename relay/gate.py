@@ -3,6 +3,7 @@
 Connections that have said who they are, and were welcomed, are never touched by this.
 """
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +25,7 @@ class _Counts:
     """Connections right now, and by `why` those that were turned away so far."""
 
     refused: Counter[str]
+    entering: asyncio.Semaphore
     knocking: Counter[str] = field(default_factory=Counter)
     addresses: Counter[str] = field(default_factory=Counter)
     accounts: Counter[str] = field(default_factory=Counter)
@@ -31,14 +33,14 @@ class _Counts:
 
 class Gate:
     """Counts connections; `clock` is in seconds and only grows. `refused` is told how many were
-    turned away: for `address`, `knocking`, `storm`, `account`."""
+    turned away: for `address`, `knocking`, `storm`, `turn`, `account`."""
 
     def __init__(
         self, admitting: Admitting, clock: Callable[[], float], refused: Counter[str]
     ) -> None:
         self._admitting = admitting
         self._clock = clock
-        self._counts = _Counts(refused)
+        self._counts = _Counts(refused, asyncio.Semaphore(admitting.entering))
         self._connects = Bucket(admitting.connects, clock())
         self._next_slot = clock()
 
@@ -83,10 +85,21 @@ class Knock:
         self._address = address
         self._user_id: str | None = None
         self._knocking = True
+        self._entering = False
         self.refusal = None if slot_ms is None else Refused(Why.UNAVAILABLE, retry_ms=slot_ms)
         """Why this one hears only a bye, if so."""
         counts.knocking[address] += 1
         counts.addresses[address] += 1
+
+    async def turn(self) -> None:
+        """Wait until there is time for this one; it ends with `let_in`. Raises Refused."""
+        try:
+            async with asyncio.timeout(limits.TURN_S):
+                await self._counts.entering.acquire()
+        except TimeoutError as error:
+            self._counts.refused["turn"] += 1
+            raise Refused(Why.UNAVAILABLE, retry_ms=random.randint(*_BUSY_MS)) from error  # noqa: S311
+        self._entering = True
 
     def known(self, user_id: str) -> None:
         """It has shown whose it is. Raises Refused(TOO_MANY)."""
@@ -101,6 +114,9 @@ class Knock:
         if self._knocking:
             self._knocking = False
             _less(self._counts.knocking, self._address)
+        if self._entering:
+            self._entering = False
+            self._counts.entering.release()
 
     def __enter__(self) -> "Knock":
         return self

@@ -123,19 +123,22 @@ class Hub:
     async def drain(self, seconds: float) -> None:
         """Move everybody to another instance: connections overlap, so that nobody is cut off.
 
-        Subscriptions go first, since an instance that is killed before it is done would leave them
-        behind for the janitor. Browsers are asked in turn, spread over the first half of the time.
+        Browsers are asked in turn, room by room, spread over two thirds of the time. A room's
+        subscription goes with its last person: without it, those who wait their turn would not see
+        those who moved. Where somebody does not move it goes before the end all the same, since an
+        instance that is killed before it is done would leave it behind for the janitor.
         """
         self.draining = True
         end = self._loop.time() + seconds
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds / 3):
-                rooms = list(self._rooms.values())
-                await asyncio.gather(*(room.unsubscribe() for room in rooms))
         stays = self.stays()
-        spread_ms = seconds / 2 * 1000
+        spread_ms = seconds * 2 / 3 * 1000
         for n, stay in enumerate(stays):
             stay.migrate(round(n * spread_ms / len(stays)), seconds, Why.MIGRATE)
+        await self._until_empty(seconds * 0.8)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds / 10):
+                rooms = list(self._rooms.values())
+                await asyncio.gather(*(room.unsubscribe() for room in rooms))
         await self._until_empty(end - self._loop.time() - _LAST_WORDS_S)
         await self.dismiss(_LAST_WORDS_S)
 

@@ -31,6 +31,8 @@ _GAP_S = 0.05
 """How long a missing event may be on its way before the log is asked."""
 _READ = 500
 _BUS_BACKLOG = 1000
+_COLD_S = 2.0
+"""How long who moves here with another connection underneath may wait for the others' poses."""
 _SUPERSEDED_S = 5.0
 """How long an old connection of the same session may stay after the new one took over."""
 
@@ -144,7 +146,7 @@ class Room:
         self._teller = Teller(self._stays.values, self.tally)
         self._ticker = Ticker(self._stays.values, clock, self.tally)
         self._slow_mode_s = 0
-        self._heard_poses = False
+        self._heard_poses = asyncio.Event()
         self._outbox: deque[bytes] = deque(maxlen=_BUS_BACKLOG)
         self._publisher: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -195,9 +197,18 @@ class Room:
     # Coming and going
 
     async def seat(
-        self, stay: Stay, guest: Guest, resume_from: Position | None, *, resume: bool
+        self,
+        stay: Stay,
+        guest: Guest,
+        resume_from: Position | None,
+        *,
+        resume: bool,
+        moving: bool = False,
     ) -> Arrival:
-        """Take a seat, and begin to collect what happens. Raises Refused."""
+        """Take a seat, and begin to collect what happens; who is `moving` here may wait until the
+        room's poses are here too. Raises Refused."""
+        if moving and not self._heard_poses.is_set():
+            await self._warm_up()
         # Registered before the first await: what is delivered meanwhile is not missed.
         self._newcomers.add(stay)
         seated = await self._state.sit(
@@ -231,6 +242,14 @@ class Room:
         if missed is None:
             raise Refused(Why.ROTATE, "The log was lost just now.")
         return Arrival(seated, seated.head.offset, recovered=False, missed=missed)
+
+    async def _warm_up(self) -> None:
+        """Let the room's poses come here first. The seat is still served elsewhere meanwhile."""
+        await self.renew()
+        self._listen_once()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_COLD_S):
+                await self._heard_poses.wait()
 
     def enter(self, stay: Stay, arrival: Arrival) -> None:
         """The browser was welcomed: give it what it missed, everyone's poses, and go on live."""
@@ -301,7 +320,7 @@ class Room:
             stay = self._stays.get(user_id)
             if stay is not None and stay.generation == seats[user_id]:
                 stay.close(Why.ROTATE)
-        if renewal.others and not self._heard_poses:
+        if renewal.others and not self._heard_poses.is_set():
             self._publish(bus_messages.encode(bus_messages.PosesWanted()))
         return renewal.next_s
 
@@ -478,15 +497,16 @@ class Room:
                 # Another epoch is a late echo, or the first of a wiped log: renewal will tell.
                 self._deliver(epoch, message.unpacked())
             case bus_messages.Poses(poses=poses):
-                self._heard_poses = True
+                self._heard_poses.set()
                 self._with_others(True)
                 for seat, seq, body in poses:
                     self._ticker.put(seat, seq, body)
             case bus_messages.PosesWanted():
                 self._with_others(True)
                 seats = frozenset(stay.me.seat for stay in self._stays.values())
-                if held := self._ticker.board.poses(seats):
-                    self._publish(bus_messages.encode(bus_messages.Poses(tuple(held))))
+                # Also when there are none: whoever asks may be waiting.
+                held = tuple(self._ticker.board.poses(seats))
+                self._publish(bus_messages.encode(bus_messages.Poses(held)))
             case bus_messages.Replaced():
                 self._replace(message.user_id, message.session, message.generation)
             case bus_messages.Ephemeral(frame=frame):

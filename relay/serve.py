@@ -17,6 +17,8 @@ from relay.strict_http import StrictHttp
 
 log = logging.getLogger("vchat.relay")
 
+DRAIN_S = 8.0
+"""What a relay takes to move its people; Cloud Run kills ten seconds after SIGTERM."""
 MESSAGE_BYTES = 64 * 1024
 """What the WebSocket layer takes at most. Ours is lower, and says so before it closes."""
 

@@ -124,6 +124,8 @@ class Session:
 
     async def _admitted(self) -> Admission:
         hello = await self._hello()
+        if hello.resume is None or not hello.resume.moving:
+            await self._knock.turn()  # who moves has a slot already, and may wait on others' poses
         if hello.resume is not None:
             return await self._door.by_resume(self._room_id, hello.resume)
         assert hello.ticket is not None
@@ -155,7 +157,11 @@ class Session:
             nobody,
         )
         arrival = await room.seat(
-            stay, guest, admission.resume_from, resume=admission.resume_from is not None
+            stay,
+            guest,
+            admission.resume_from,
+            resume=admission.resume_from is not None,
+            moving=admission.moving,
         )
         self._admission = admission
         self._resume = await self._door.give_resume(self._room_id, admission)

@@ -1,5 +1,6 @@
 """The relay's door in a storm: turns are given, floods turned away, and who is inside goes on."""
 
+import asyncio
 import json
 from collections import Counter
 
@@ -110,6 +111,34 @@ def test_a_turn_is_never_further_away_than_promised():
     assert max(slots) <= limits.SLOT_S * 1000
     # They are not all sent to the same moment.
     assert len(set(slots[-100:])) > 50
+
+
+async def test_so_many_are_let_in_at_the_same_time_and_the_others_in_turn():
+    one = gate(entering=2)
+    knocks = [one.knock("a") for _ in range(4)]
+    await knocks[0].turn()
+    await knocks[1].turn()
+    third, fourth = (asyncio.create_task(knock.turn()) for knock in knocks[2:])
+    await asyncio.sleep(0)
+    assert not third.done()
+    knocks[1].let_in()
+    knocks[1].let_in()
+    await third
+    assert not fourth.done()
+    with knocks[0]:
+        pass  # gone without having been let in
+    await fourth
+
+
+async def test_who_waits_for_a_turn_too_long_is_told_when_to_come_again(monkeypatch):
+    monkeypatch.setattr(limits, "TURN_S", 0.01)
+    one = gate(entering=1)
+    await one.knock("a").turn()
+    with one.knock("a") as late, pytest.raises(Refused) as refusal:
+        await late.turn()
+    assert refusal.value.why is Why.UNAVAILABLE
+    assert refusal.value.retry_ms is not None
+    assert one._counts.refused == {"turn": 1}
 
 
 def test_nothing_is_kept_of_those_who_are_gone():

@@ -54,6 +54,8 @@ ELSEWHERE = {
     "KNOCKING_ADDRESS": "gate.one_address_may_have_so_many_at_the_door_and_others_come_in",
     "ADDRESS_CONNECTIONS": "gate.one_address_may_have_so_many_inside",
     "ACCOUNT_CONNECTIONS": "gate.one_account_may_be_here_so_often_from_wherever",
+    "ENTERING": "gate.so_many_are_let_in_at_the_same_time_and_the_others_in_turn",
+    "TURN_S": "gate.who_waits_for_a_turn_too_long_is_told_when_to_come_again",
     "CONNECTS": "gate.a_storm_is_given_turns_one_after_the_other_and_all_come_in_at_theirs",
     "SLOT_S": "gate.a_turn_is_never_further_away_than_promised",
     "HELLO_S": "relay.who_says_nothing_is_sent_away",

@@ -19,6 +19,8 @@ class Resume(msgspec.Struct, frozen=True):
     token: _Token
     epoch: Annotated[str, Meta(max_length=64)]
     offset: Annotated[int, Meta(ge=0, le=2**53)]
+    moving: bool = False
+    """Whether the earlier connection still lives, so that the welcome may take its time."""
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):

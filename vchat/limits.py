@@ -94,6 +94,10 @@ ADDRESS_CONNECTIONS = 1000
 """All connections of one address to one relay; a school may share one."""
 ACCOUNT_CONNECTIONS = 20
 """All connections of one account to one relay."""
+ENTERING = 8
+"""Hellos that are worked on at the same time; the others wait in turn, and ticks go on between."""
+TURN_S = 5.0
+"""The longest wait for that."""
 CONNECTS = Rate(burst=400, per_s=200)
 """New connections to a relay; the others are told when it is their turn."""
 SLOT_S = 30

@@ -17,7 +17,7 @@ async function migrating(t) {
 
 test("events come exactly once across a migration, whichever socket brings them", async (t) => {
   const { room, heard, first, second } = await migrating(t);
-  assert.deepEqual(second.hello.resume, { token: "resume-1", epoch: "e1", offset: 0 });
+  assert.deepEqual(second.hello.resume, { token: "resume-1", epoch: "e1", offset: 0, moving: true });
   first.event("chat", { text: "1", offset: 1 });
   first.event("chat", { text: "2", offset: 2 });
   await synced(first);
