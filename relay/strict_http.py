@@ -5,12 +5,17 @@ connections that send or read a byte now and then would each hold memory and a d
 """
 
 import asyncio
+import logging
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from vchat import limits
 
+_QUIET = logging.getLogger("vchat.relay.http")
+"""What strangers get wrong is theirs to read, in the answer; a line for each would fill the log."""
+_QUIET.setLevel(logging.ERROR)
 _REQUEST_BYTES = 1024 * 1024
 """All bytes of one request, however cut into chunks; a body may have far less."""
 _PIPELINED = 4
@@ -30,6 +35,10 @@ class StrictHttp(HttpToolsProtocol):
     """Since when nothing could be written, or the connection is only waiting to be closed."""
     _in_head = False
     _size = 0
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.logger = _QUIET
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

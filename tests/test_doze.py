@@ -70,12 +70,16 @@ class House:
         return (await again.closed()).code
 
 
-@pytest.fixture(name="house")
-async def _house(clock: ManualClock) -> AsyncIterator[House]:
+@pytest.fixture(name="house", params=["socket", "stream"])
+async def _house(clock: ManualClock, request: pytest.FixtureRequest) -> AsyncIterator[House]:
     state, bus, room = RedisState(FakeAsyncRedis(), clock=clock), InProcessBus(), new_room()
     await state.show_room(room)
     async with running_relay(
-        state, bus, clock=lambda: clock() / 1000, idleness=Idleness(away_s=AWAY_S)
+        state,
+        bus,
+        clock=lambda: clock() / 1000,
+        idleness=Idleness(away_s=AWAY_S),
+        way=request.param,
     ) as relay:
         yield House(relay, bus, room, clock)
 

@@ -6,7 +6,7 @@ import json
 import msgspec
 import pytest
 
-from adapters.state_redis import RedisState
+from adapters.state_redis import _CONNECTIONS, RedisState, connect
 from tests.components import free_port
 from tests.relays import new_room as room
 from vchat import limits
@@ -558,8 +558,6 @@ async def test_a_wiped_server_starts_another_epoch(state, shown, redis):
 
 
 async def test_an_unreachable_server_is_a_retryable_refusal():
-    from adapters.state_redis import connect
-
     state = RedisState(connect(f"redis://127.0.0.1:{free_port()}"))
     with pytest.raises(Refused) as refusal:
         await state.burn("jti", 60)
@@ -589,3 +587,15 @@ async def test_who_comes_muted_sits_muted(state):
     where = room()
     await state.show_room(where)
     assert (await sit(state, where, "u1", muted=True)).me.muted
+
+
+async def test_a_storm_waits_for_a_connection_and_nobody_is_refused(redis_port):
+    redis = connect(f"redis://127.0.0.1:{redis_port}")
+    state = RedisState(redis)
+    try:
+        first = await asyncio.gather(*(state.burn(f"storm-{n}", 60) for n in range(500)))
+        assert all(first)
+        known = redis.connection_pool
+        assert len(known._in_use_connections) + len(known._available_connections) <= _CONNECTIONS
+    finally:
+        await state.close()

@@ -91,17 +91,17 @@ async def giant_message(target: Target) -> str:
     """Each piece is small enough."""
     one = await Connection.member(target)
     await one.send(frame(TEXT, b"x" * 8192, fin=False))
-    return await _endlessly(one, frame(CONT, b"x" * 8192, fin=False), 0.001)
+    return await _endlessly(one, frame(CONT, b"x" * 8192, fin=False), 0.02)
 
 
 async def piece_flood(target: Target) -> str:
     one = await Connection.member(target)
     await one.send(frame(TEXT, b"", fin=False))
-    return await _endlessly(one, frame(CONT, b"", fin=False) * 100, 0.001)
+    return await _endlessly(one, frame(CONT, b"", fin=False) * 1000, 0.02)
 
 
 async def ping_flood(target: Target) -> str:
-    return await _endlessly(await Connection.member(target), frame(PING, b"x" * 125) * 10, 0.001)
+    return await _endlessly(await Connection.member(target), frame(PING, b"x" * 125) * 100, 0.02)
 
 
 async def chat_flood(target: Target) -> str:
@@ -154,7 +154,7 @@ async def slow_head(target: Target) -> str:
 async def endless_head(target: Target) -> str:
     one = await Connection.open(target)
     await one.send(b"GET /live HTTP/1.1\r\nX: ")
-    return await _endlessly(one, b"y" * 1000, 0.001)
+    return await _endlessly(one, b"y" * 8000, 0.02)
 
 
 async def slow_body(target: Target) -> str:
@@ -170,7 +170,7 @@ async def endless_body(target: Target) -> str:
     one = await Connection.open(target)
     head = f"POST /rooms/{target.room_id}/stream HTTP/1.1\r\nHost: x\r\n"
     await one.send(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
-    return await _endlessly(one, b"400\r\n" + bytes(1024) + b"\r\n", 0.001)
+    return await _endlessly(one, b"2000\r\n" + bytes(8192) + b"\r\n", 0.02)
 
 
 KINDS: Mapping[Kind, frozenset[str]] = MappingProxyType(
@@ -180,8 +180,8 @@ KINDS: Mapping[Kind, frozenset[str]] = MappingProxyType(
         silent_member: frozenset({"4004"}),
         stopped_stream: frozenset({"4003", "4004", "cut"}),
         pipeliner: frozenset({"cut"}),
-        giant_frame: frozenset({"1009"}),
-        giant_message: frozenset({"1009"}),
+        giant_frame: frozenset({"1009", "cut"}),
+        giant_message: frozenset({"1009", "cut"}),
         piece_flood: frozenset({"4005"}),
         ping_flood: frozenset({"4005"}),
         chat_flood: frozenset({"4005"}),

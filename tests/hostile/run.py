@@ -31,6 +31,8 @@ GAP_MS = 75.0
 _ROOM, _HZ = 20, 20
 _PATIENCE_S = 45.0
 """Longer than a ping and its answer may take, so that whoever reads nothing is noticed."""
+_ARRIVAL_S = 10.0
+"""A storm of arrivals is another matter, with a gate of its own."""
 _AGAIN_S = 1.0
 _CALM_S = 10.0
 _LEAVE_S = 90.0
@@ -107,6 +109,7 @@ async def report(process: Process) -> dict[str, Any]:
 async def harass(target: Target, kind: Kind, harm: Harm, until: float) -> None:
     """One peer after another of a kind, each until it is ended."""
     loop = asyncio.get_running_loop()
+    await asyncio.sleep(random.random() * _ARRIVAL_S)
     while loop.time() < until:
         try:
             harm.note(kind, await kind(target))
@@ -172,7 +175,7 @@ async def _run(peers: int, seconds: float, kinds: list[Kind]) -> bool:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--peers", type=int, default=1000)
-    options.add_argument("--seconds", type=float, default=60)
+    options.add_argument("--seconds", type=float, default=90)
     named = {kind.__name__: kind for kind in KINDS}
     options.add_argument("--kinds", nargs="+", choices=named, default=list(named))
     chosen = options.parse_args()
