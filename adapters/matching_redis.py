@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from redis.exceptions import RedisError
 
+from adapters.redis_library import RedisError
 from vchat import limits
 from vchat.errors import Refused, Why
 from vchat.matching import Match, Statistics, Waiter
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from adapters.redis_library import Redis
 
 _SCRIPT = (Path(__file__).parent / "matching_redis.lua").read_text()
 _PREFIX = "vchat:{matching}:"

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.commands.core import AsyncScript
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from adapters.complaints import Complaints
+from adapters.redis_library import (
+    AsyncScript,
+    AuthenticationError,
+    BlockingConnectionPool,
+    NoPermissionError,
+    Redis,
+    RedisError,
+)
 from vchat import limits
 from vchat.errors import Refused, Why
 from vchat.events import Event, member_card

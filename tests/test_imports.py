@@ -12,6 +12,7 @@ _OTHERS = [
     "functions_framework",
     "livekit",
     "numpy",
+    "opentelemetry",
     "prometheus_client",
     "sse_starlette",
 ]
