@@ -175,7 +175,7 @@ function ops.members()
   return found
 end
 
-function ops.sit(user, session, instance, card, admitted, resume, lease, ticket_s)
+function ops.sit(user, session, instance, card, admitted, resume, lease, ticket_s, history)
   local room = call('HMGET', key('room'), 'json', 'capacity', 'locked', 'ended')
   if not room[1] then return refused('session-unknown') end
   if room[4] == '1' then return refused('room-ended') end
@@ -221,7 +221,8 @@ function ops.sit(user, session, instance, card, admitted, resume, lease, ticket_
   call('ZADD', key('leases'), int(now + lease), user)
   call('ZADD', key('instances'), int(now + lease), instance)
   touch()
-  return { 'ok', at, head(), r.seat, generation, room[1], ops.members(), call('LRANGE', key('chat'), 0, -1),
+  local chats = history == '1' and call('LRANGE', key('chat'), 0, -1) or {}
+  return { 'ok', at, head(), r.seat, generation, room[1], ops.members(), chats,
     added, replaced, r.card }
 end
 

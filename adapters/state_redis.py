@@ -166,6 +166,7 @@ class RedisState:
         instance: str,
         relay: str,
         resume: bool,
+        history: bool = True,
     ) -> Seated:
         card = member_card(
             Member(
@@ -186,7 +187,7 @@ class RedisState:
             generation,
             room,
             members,
-            history,
+            chats,
             added,
             replaced,
             mine,
@@ -201,6 +202,7 @@ class RedisState:
             int(resume),
             _ms(limits.LEASE_S),
             guest.ticket_s,
+            int(history),
         )
         return Seated(
             me=_seated_member(seat, mine),
@@ -208,7 +210,7 @@ class RedisState:
             head=Position(epoch.decode(), int(head)),
             room=_room(room),
             members=tuple(members),
-            history=_events([line.split(b"|", 2) for line in history]),
+            history=_events([line.split(b"|", 2) for line in chats]),
             events=_events(added),
             replaced=replaced.decode() or None,
         )

@@ -231,6 +231,7 @@ static void on_text(Client *c, const uint8_t *text, size_t size, uint64_t now) {
         if (size && text[0] == '0') send_text(c, "40");
         if (size > 1 && text[0] == '4' && text[1] == '0' && c->state == GREETING) welcomed(c);
     } else if (c->state == GREETING) {
+        if (size > 14 && !memcmp(text, "{\"type\":\"part\"", 14)) return; /* of a large room's welcome */
         if (!memmem(text, size, "\"welcome\"", 9)) {
             fprintf(stderr, "load: not welcomed: %.*s\n", (int)size, text);
             exit(1);

@@ -33,6 +33,8 @@ export class Connection {
   #lastHeard;
   #silenceMs = WELCOME_TIMEOUT_MS;
   #welcomed = false;
+  /** @type {Record<string, any>[]} what a long welcome lists, before it comes itself */
+  #parts = [];
   #leaving = false;
   #over = false;
   /** @type {unknown} */
@@ -112,8 +114,11 @@ export class Connection {
     if (frame.type === "bye") return this.#end({ code: closeCode(frame.code), detail: text(frame.reason), retryMs: delay(frame.retryMs) });
     if (frame.type === "ping") return this.send({ type: "pong" });
     if (this.#welcomed) return this.#events.frame(frame);
-    if (frame.type !== "welcome") return; // Nothing counts before it; a hole would be noticed later.
+    if (frame.type === "part") return void this.#parts.push(frame);
+    if (frame.type !== "welcome") return; // Nothing else counts before it; a hole would be noticed later.
+    if (this.#parts.length) for (const key of ["members", "history"]) frame[key] = [...this.#parts, frame].flatMap((part) => part[key]);
     if (!isWelcome(frame)) return this.close("The relay's welcome lacks something.");
+    this.#parts = [];
     this.#welcomed = true;
     this.#silenceMs = 2 * frame.pingMs + 10_000;
     this.#events.welcomed(frame);

@@ -62,7 +62,14 @@ class Seat:
             async with asyncio.timeout(WELCOME_S):
                 await socket.send(json.dumps({"type": "hello", **hello}))
                 frame = await socket.recv()
-            said = json.loads(frame)
+                said = json.loads(frame)
+                parts = []
+                while said["type"] == "part":  # of a large room's lists, before the welcome
+                    parts.append(said)
+                    frame = await socket.recv()
+                    said = json.loads(frame)
+            for part in reversed(parts):
+                said["members"][:0], said["history"][:0] = part["members"], part["history"]
             if said["type"] != "welcome":
                 raise Ended(said.get("code", 1006), said.get("reason", "no welcome"))
         except BaseException as error:

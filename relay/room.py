@@ -91,6 +91,7 @@ class Arrival:
     known: int
     recovered: bool
     missed: tuple[Event, ...]
+    history: tuple[Event, ...] = ()
 
 
 class _Notice(msgspec.Struct, rename="camel"):
@@ -108,7 +109,8 @@ class _Notice(msgspec.Struct, rename="camel"):
 
 _read_notice = msgspec.json.Decoder(_Notice).decode
 _JOINED = b'{"type":"joined"'
-_TOLD_ONLY = (b'{"type":"chat"', b'{"type":"signal"', _JOINED)
+_CHAT = b'{"type":"chat"'
+_TOLD_ONLY = (_CHAT, b'{"type":"signal"', _JOINED)
 _REMOVED: dict[str, Why] = {
     Reason.KICKED: Why.KICKED,
     Reason.BANNED: Why.BANNED,
@@ -143,6 +145,9 @@ class Room:
         self._newcomers: set[Stay] = set()
         self._events = Sequencer()
         self._filling = False
+        self._first = asyncio.Lock()
+        self._chats: deque[Event] | None = None
+        """The last chats, from the first seat taken here on."""
         self._teller = Teller(self._stays.values, self.tally)
         self._ticker = Ticker(self._stays.values, clock, self.tally)
         self._slow_mode_s = 0
@@ -211,14 +216,7 @@ class Room:
             await self._warm_up()
         # Registered before the first await: what is delivered meanwhile is not missed.
         self._newcomers.add(stay)
-        seated = await self._state.sit(
-            self.id,
-            guest,
-            session=stay.session,
-            instance=self._instance,
-            relay=self._relay,
-            resume=resume,
-        )
+        seated = await self._sit(stay, guest, resume=resume)
         self._listen_once()
         stay.me, stay.generation = seated.me, seated.generation
         stay.seat = seated.me.seat
@@ -241,7 +239,40 @@ class Room:
             missed = await self._missed(seated.head)
         if missed is None:
             raise Refused(Why.ROTATE, "The log was lost just now.")
-        return Arrival(seated, seated.head.offset, recovered=False, missed=missed)
+        history = await self._history(seated.head)
+        return Arrival(seated, seated.head.offset, recovered=False, missed=missed, history=history)
+
+    async def _sit(self, stay: Stay, guest: Guest, *, resume: bool) -> Seated:
+        """Sit down; the last chats come with the first seat of a room, and are known from then."""
+
+        async def sit(*, history: bool) -> Seated:
+            return await self._state.sit(
+                self.id,
+                guest,
+                session=stay.session,
+                instance=self._instance,
+                relay=self._relay,
+                resume=resume,
+                history=history,
+            )
+
+        if self._chats is None:
+            async with self._first:
+                if self._chats is None:
+                    seated = await sit(history=True)
+                    self._chats = deque(seated.history, maxlen=limits.HISTORY)
+                    return seated
+        return await sit(history=False)
+
+    async def _history(self, head: Position) -> tuple[Event, ...]:
+        """The last chats as of `head`. Raises Refused."""
+        chats = list(self._chats or ())
+        here = self._events.offset
+        if here < head.offset:
+            # Seldom: somebody sat down before all that came before was delivered here.
+            later = await self._missed(Position(head.epoch, here))
+            chats += [event for event in later or () if event.body.startswith(_CHAT)]
+        return tuple(chat for chat in chats if chat.offset <= head.offset)[-limits.HISTORY :]
 
     async def _warm_up(self) -> None:
         """Let the room's poses come here first. The seat is still served elsewhere meanwhile."""
@@ -375,6 +406,8 @@ class Room:
             self._fill_later()
 
     def _tell(self, event: Event) -> None:
+        if self._chats is not None and event.body.startswith(_CHAT):
+            self._chats.append(event)
         told_only = event.body.startswith(_TOLD_ONLY)
         self._teller.tell(event, urgent=not told_only)
         for stay in self._newcomers:

@@ -32,6 +32,7 @@ _POSES_AHEAD = 20
 _OUT = (Why.BANNED, Why.KICKED)
 """Found out when a session is refreshed, where no relay was told."""
 _KEEP_RESUME_S = limits.RESUME_S / 3
+_LOOK_S = 0.01
 _MIGRATE_S = 30.0
 """How long a browser that was asked to move may take."""
 
@@ -171,6 +172,12 @@ class Session:
         if ends_at <= now * 1000:
             ends_at = round((now + limits.WAKE_S) * 1000)
         seated = arrival.seated
+        *parts, last = outbound.in_parts(
+            seated.members, [event.frame() for event in arrival.history]
+        )
+        for lists in parts:
+            self._send(Frame(outbound.part(lists)))
+            await self._drained()
         self._send(
             Frame(
                 outbound.welcome(
@@ -178,11 +185,11 @@ class Session:
                     me=seated.me,
                     role=seated.me.role,
                     room=seated.room,
-                    members=seated.members,
+                    people=len(seated.members),
+                    lists=last,
                     known=arrival.known,
                     head=seated.head,
                     recovered=arrival.recovered,
-                    history=() if arrival.recovered else seated.history,
                     resume=self._resume,
                     expires_in=self._expires_in(ends_at),
                     relay=self._relay,
@@ -202,6 +209,18 @@ class Session:
         self._later("age", age_s, lambda: self.migrate(0, _MIGRATE_S, Why.ROTATE))
         if self._idleness.kick:
             self._check_idle()
+
+    def _readable(self) -> bool:
+        return self._line.ready or self._gone is not None or self._bye is not None
+
+    async def _drained(self) -> None:
+        """Wait until the browser has read most of what it was sent. Raises Refused."""
+        try:
+            async with asyncio.timeout(limits.HELLO_S):
+                while not self._readable():  # noqa: ASYNC110 (a ready line tells nobody)
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError as error:
+            raise Refused(Why.SLOW_READER) from error
 
     async def _converse(self) -> None:
         """Handle messages until it ends."""

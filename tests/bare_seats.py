@@ -85,11 +85,17 @@ class BareRoom:
         self._door = Door(state, issuer=ISSUER, keys=lambda: RING.public, clock=time.time)
         self.room = new_room()
 
-    async def sit(self, user: str) -> tuple[BareSeat, dict[str, Any]]:
-        """Somebody's seat, and the welcome that came first."""
+    async def sit_down(self, user: str, *, ready: bool = True) -> BareSeat:
+        """Somebody who has said hello; without `ready` nothing that is sent is read."""
         seat = BareSeat(self.room.id, self._hub, self._door)
+        seat.ready = ready
         await asyncio.sleep(0)
         seat.ear.on_text(json.dumps({"type": "hello", "ticket": ticket(self.room.id, user)}))
+        return seat
+
+    async def sit(self, user: str) -> tuple[BareSeat, dict[str, Any]]:
+        """Somebody's seat, and the welcome that came first."""
+        seat = await self.sit_down(user)
         while not seat.sent:  # noqa: ASYNC110 (a line tells nobody what it was sent)
             await asyncio.sleep(0)
         (welcome, *_) = seat.texts()

@@ -64,6 +64,7 @@ ELSEWHERE = {
     "TICK_HZ": "limits.a_tick_is_not_sent_more_often",
     "STRIKES": "relay.too_many_chats_are_refused_with_a_time_and_insisting_ends_it",
     "WRITE_BUFFER_BYTES": "fast_line.events_are_kept_for_a_slow_browser_up_to_a_bound_and_in_order",
+    "WELCOME_BYTES": "welcomes.a_long_list_comes_in_parts_before_the_welcome",
     "FRAGMENTS": "fast_line.a_message_in_endless_pieces_is_given_up",
     "PINGS": "fast_line.a_flood_of_pings_is_told_once_and_nothing_more_is_taken_in",
     "FALLBACK_TICK_HZ": "streams.poses_go_out_five_times_a_second_at_most",

@@ -125,6 +125,8 @@ STRIKES = 100
 INBOX = 256
 INBOX_BYTES = 128 * 1024
 """Text frames of one client waiting for the relay, and their size; the next one means too-fast."""
+WELCOME_BYTES = 64 * 1024
+"""Members and last chats in one frame of a welcome; where there are more, parts come before it."""
 WRITE_BUFFER_BYTES = 256 * 1024
 """Bytes one client may leave unread before events stop queueing and it is closed as slow."""
 FRAGMENTS = 64

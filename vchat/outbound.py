@@ -7,7 +7,7 @@ import msgspec
 
 from vchat import limits
 from vchat.errors import Refused, Why
-from vchat.events import Event, room_view
+from vchat.events import room_view
 from vchat.idleness import Idleness
 from vchat.model import Member, Room
 from vchat.policy import Role
@@ -29,17 +29,43 @@ LIMITS = {
 """The limits a welcome tells."""
 
 
+Lists = tuple[tuple[bytes, ...], tuple[bytes, ...]]
+"""Members and last chats, each a JSON object."""
+
+
+def in_parts(members: Sequence[bytes], chats: Sequence[bytes]) -> list[Lists]:
+    """What a welcome lists, cut into parts of WELCOME_BYTES or one entry each. The last one, which
+    may be empty, goes into the welcome itself."""
+    parts: list[Lists] = []
+    lists: tuple[list[bytes], list[bytes]] = ([], [])
+    size = 0
+    for kind, entries in enumerate((members, chats)):
+        for entry in entries:
+            if size and size + len(entry) > limits.WELCOME_BYTES:
+                parts.append((tuple(lists[0]), tuple(lists[1])))
+                lists, size = ([], []), 0
+            lists[kind].append(entry)
+            size += len(entry)
+    return [*parts, (tuple(lists[0]), tuple(lists[1]))]
+
+
+def part(lists: Lists) -> bytes:
+    """What comes before a welcome that lists a lot."""
+    members, chats = ([msgspec.Raw(entry) for entry in entries] for entries in lists)
+    return _encode({"type": "part", "members": members, "history": chats})
+
+
 def welcome(
     *,
     session: str,
     me: Member,
     role: Role,
     room: Room,
-    members: Sequence[bytes],
+    people: int,
+    lists: Lists,
     known: int,
     head: Position,
     recovered: bool,
-    history: Sequence[Event],
     resume: str,
     expires_in: int,
     relay: str,
@@ -47,8 +73,10 @@ def welcome(
     idleness: Idleness,
     tick_hz: int = limits.TICK_HZ,
 ) -> bytes:
-    """The first frame. `known` is the offset of the last event the browser is taken to know,
+    """The first frame, or the first after its parts: `lists` is the last of them, and `people` are
+    those in all. `known` is the offset of the last event the browser is taken to know,
     `expires_in` the seconds until the session needs a refresh, `tick_hz` the pace of the line."""
+    members, history = lists
     return _encode(
         {
             "type": "welcome",
@@ -57,13 +85,13 @@ def welcome(
             "seat": me.seat,
             "user": {"id": me.user_id, "name": me.name, "avatar": me.avatar},
             "role": role,
-            "room": room_view(room, len(members)),
+            "room": room_view(room, people),
             "members": [msgspec.Raw(member) for member in members],
             "epoch": head.epoch,
             "offset": known,
             "head": head.offset,
             "recovered": recovered,
-            "history": [msgspec.Raw(event.frame()) for event in history],
+            "history": [msgspec.Raw(chat) for chat in history],
             "resume": resume,
             "expiresIn": expires_in,
             "tickHz": tick_hz,

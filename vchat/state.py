@@ -143,9 +143,10 @@ class State(Protocol):
         instance: str,
         relay: str,
         resume: bool,
+        history: bool = True,
     ) -> Seated:
         """Take a seat in the room, or the seat that this person holds already. `relay` is what
-        people see of the `instance`.
+        people see of the `instance`. Without `history` the answer brings no last chats.
 
         With `resume` the seat must still be this session's, or free; without, whoever sits there
         must not have come with a later ticket. Who was away is no longer.

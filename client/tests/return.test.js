@@ -16,6 +16,21 @@ test("a client says hello with its ticket and the protocol's name", async (t) =>
   assert.equal(room.seat, 1);
 });
 
+test("a large room's lists come in parts before the welcome, and make one", async (t) => {
+  const { room, server } = await arrange(t);
+  const chat = (offset) => ({ offset, time: offset, type: "chat", id: `m${offset}`, seat: 2, userId: "u2", name: "Mei", text: `${offset}` });
+  const member = (seat) => ({ seat, userId: `u${seat}`, name: `${seat}`, role: "member", avatar: null, muted: false, away: false, voice: false, relay: "r" });
+  const joining = room.join();
+  const visit = await server.visit();
+  visit.send({ type: "part", members: [member(1), member(2)], history: [] });
+  visit.send({ type: "part", members: [member(3)], history: [chat(1)] });
+  visit.welcome({ members: [], history: [chat(2)] });
+  const welcome = await joining;
+  assert.deepEqual(welcome.members.map(({ seat }) => seat), [1, 2, 3]);
+  assert.deepEqual([...room.members.keys()], [1, 2, 3]);
+  assert.deepEqual(room.history.map(({ text }) => text), ["1", "2"]);
+});
+
 test("the states are told in order", async (t) => {
   const { room, server, heard } = await arrange(t);
   const visit = await enter({ room, server });
