@@ -117,6 +117,7 @@ export class HubModels {
     // The rule of the Hub: one's own models, and those that everyone may load.
     const wearable = forEveryone(model) || this.#options.api.user?.identities?.some(({ subject }) => subject === model.authorId);
     const picture = model.thumbnail ? h("img", { src: model.thumbnail, alt: "", width: 72, height: 72, loading: "lazy", referrerpolicy: "no-referrer" }) : null;
+    picture?.addEventListener("error", () => picture.remove());
     return h("li", {}, h("button", { type: "button", class: "quiet model", "data-testid": "hub-model", disabled: !wearable, onclick: () => this.#choose(model) },
       picture, h("span", {}, h("b", {}, model.title), h("small", {}, t("hub.by", { author: model.author })), wearable ? null : h("small", {}, t("hub.notForOthers")))));
   }

@@ -20,9 +20,11 @@ export function licenceLines(meta) {
 
 /** What VRoid Hub says of a model. @param {Record<string, string>} conditions as the API gives them @returns {Line[]} */
 export function conditionLines(conditions) {
+  /** @type {Record<string, Record<string, string>>} */
+  const own = { avatarUse: { allowed: "licence.everyone", forbidden: "licence.notEveryone" } };
   const words = { allowed: "licence.allowed", forbidden: "licence.notAllowed", required: "licence.required", unnecessary: "licence.unnecessary" };
   return CONDITIONS.map((field) => {
-    const value = /** @type {Record<string, string>} */ (words)[conditions[field]];
+    const value = own[field]?.[conditions[field]] ?? /** @type {Record<string, string>} */ (words)[conditions[field]];
     return { field, value: value ?? "licence.notStated", stated: value !== undefined };
   });
 }

@@ -37,7 +37,7 @@ test("VRoid Hub's conditions are shown one by one, and what is not stated is nev
   const lines = conditionLines({ avatarUse: "allowed", violent: "forbidden", sexual: "not-stated", credit: "required", political: "yes" });
   const said = Object.fromEntries(lines.map(({ field, value }) => [field, value]));
   assert.deepEqual([said.avatarUse, said.violent, said.sexual, said.credit, said.political],
-    ["licence.allowed", "licence.notAllowed", "licence.notStated", "licence.required", "licence.notStated"]);
+    ["licence.everyone", "licence.notAllowed", "licence.notStated", "licence.required", "licence.notStated"]);
   for (const { field, value } of lines) for (const key of [`licence.${field}`, value]) assert.ok(key in STRINGS.en, key);
 });
 
