@@ -51,7 +51,7 @@ export class Account {
       } else if (back) {
         toast(t("signIn.failed"), "bad");
       }
-      if (this.#api.signedIn && !this.#api.user) await this.#api.me();
+      if (this.#api.signedIn && !this.#api.user) await this.#return();
       if (this.#api.user?.avatar?.source === "vroid") this.model = this.#api.user.avatar;
       const { signIn, voice } = await this.#api.request("GET", "/auth/providers", { anonymous: true });
       byId("sign-in").hidden = !signIn.includes("vroid");
@@ -65,6 +65,16 @@ export class Account {
     this.#show();
   }
 
+  /** Go on as who one was before a reload; a sign-in that is over makes a guest of one, without a word. */
+  async #return() {
+    try {
+      await this.#api.me();
+    } catch (error) {
+      if (this.#api.signedIn) throw error;
+      sessionStorage.removeItem(TOLD);
+    }
+  }
+
   /** Be somebody: signed in, with the name and look chosen here. */
   async signIn() {
     const { name, avatar } = this;
@@ -72,11 +82,10 @@ export class Account {
       await this.#api.guest(name);
       sessionStorage.setItem(TOLD, told(name, null));
     }
-    const now = told(name, avatar);
-    if (sessionStorage.getItem(TOLD) === now) return;
-    if (JSON.parse(sessionStorage.getItem(TOLD) ?? "[]")[0] !== name) await this.#api.updateMe({ name });
-    await this.#api.wear({ source: avatar.source, id: avatar.id });
-    sessionStorage.setItem(TOLD, now);
+    const [knownName, source, id] = JSON.parse(sessionStorage.getItem(TOLD) ?? "[]");
+    if (name !== knownName) await this.#api.updateMe({ name });
+    if (avatar.source !== source || avatar.id !== id) await this.#api.wear({ source: avatar.source, id: avatar.id });
+    sessionStorage.setItem(TOLD, told(name, avatar));
   }
 
   /** Remember name and look in this browser. */

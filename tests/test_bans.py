@@ -1,5 +1,6 @@
 """A banned person stays out, whichever way they try; and every act reaches every plane."""
 
+import asyncio
 import time
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from tests.http_api import refused
 from tests.meeting import Meeting
 from tests.meeting import _meeting as _meeting
-from tests.relays import ISSUER, RING, ticket
+from tests.relays import ISSUER, RING, Browser, Closed, ticket
 from vchat.policy import Role
 from vchat.tokens import read_ticket
 
@@ -101,6 +102,23 @@ async def test_a_kicked_person_cannot_use_the_tickets_they_still_hold(meeting: M
     await owner.moderate(room, "kick", userId=guest.id)
     assert (await inside.closed()).code == 4301
     assert (await (await meeting.knock(room, 1, ticket=unused)).closed()).code == 4301
+
+
+async def test_a_ticket_lets_in_once_at_all_relays_together(meeting: Meeting):
+    owner, guest = await meeting.api.guest(), await meeting.api.guest()
+    room = await owner.room()
+    ticket = await meeting.ticket(room, guest)
+    knocks = [meeting.knock(room, number % 2, ticket=ticket) for number in range(8)]
+    browsers = await asyncio.gather(*knocks)
+
+    async def let_in(browser: Browser) -> int:
+        try:
+            return 1000 if await browser.text("welcome") else 0
+        except Closed as closed:
+            return closed.code
+
+    outcomes = await asyncio.gather(*map(let_in, browsers))
+    assert sorted(outcomes) == [1000, *[4101] * 7]
 
 
 # Muted, slowed, watched, handed on

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -137,6 +138,10 @@ def test_everything_the_api_can_be_told_can_be_told_to_terraform(plans: dict[str
     environment = deployed(plans["full"], "api")
     settings = read_functions(environment)
     assert settings.providers.vroid is not None
+    assert {urlsplit(url).path for url in settings.providers.vroid.return_urls} == {
+        "/",  # as configured
+        "/index.html",  # the demo's
+    }
     assert settings.providers.livekit is not None
     assert set(environment) >= environment.asked - LOCAL_SETTINGS
 

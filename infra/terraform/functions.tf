@@ -37,7 +37,7 @@ locals {
     FIREBASE_PROJECT  = try(var.integrations.firebase.project, null)
     LIVEKIT_URL       = try(var.integrations.livekit.url, null)
     NEXTAUTH_COOKIE   = try(var.integrations.nextauth.cookie, null)
-    VCHAT_RETURN_URLS = try(join(",", var.integrations.vroid.return_urls), null)
+    VCHAT_RETURN_URLS = try(join(",", sort(setunion(var.integrations.vroid.return_urls, var.demo ? ["${local.demo_origin}/index.html"] : []))), null)
     VROID_CLIENT_ID   = try(var.integrations.vroid.client_id, null)
   } : name => value if value != null }
 
