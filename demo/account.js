@@ -88,6 +88,13 @@ export class Account {
     sessionStorage.setItem(TOLD, told(name, avatar));
   }
 
+  /** A model of VRoid Hub was put on, and the server knows. @param {Avatar} model */
+  wears(model) {
+    this.model = model;
+    const [name] = JSON.parse(sessionStorage.getItem(TOLD) ?? "[]");
+    sessionStorage.setItem(TOLD, told(name, model));
+  }
+
   /** Remember name and look in this browser. */
   keep() {
     localStorage.setItem(NAME, this.name);
@@ -108,7 +115,7 @@ export class Account {
   }
 }
 
-/** @param {string} name @param {Avatar | null} avatar */
+/** @param {string | undefined} name @param {Avatar | null} avatar */
 function told(name, avatar) {
   return JSON.stringify([name, avatar?.source, avatar?.id]);
 }

@@ -25,7 +25,7 @@ const account = new Account(api, base, () => {
 });
 const wardrobe = new Wardrobe(api, () => account.atHub, (error) => toast(t("problem.avatar", { detail: hubProblem(error) }), "bad"));
 const models = new HubModels({ api, onWear: (avatar) => {
-  account.model = avatar;
+  account.wears(avatar);
   lobby?.lobby.showLooks();
   showBody();
 } });

@@ -79,3 +79,13 @@ test("the server is told a name and a look once, and again when they change", as
   await account.signIn();
   assert.deepEqual(api.asked, ["guest Aya", "wear preset hana", "wear preset sora", "name Ben"]);
 });
+
+test("a model that was put on is not asked for again at the door", async () => {
+  const api = fakeApi();
+  sessionStorage.setItem("vchat.told", '["Aya","vroid","7"]');
+  const account = await opened(api);
+  account.wears(/** @type {any} */ ({ source: "vroid", id: "8" }));
+  await account.signIn();
+  assert.deepEqual(api.asked, ["me"]);
+  assert.equal(account.avatar.id, "8");
+});
