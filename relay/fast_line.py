@@ -67,6 +67,20 @@ class FastProtocol(WebSocketsSansIOProtocol):
             self._early += data
             self.transport.pause_reading()
 
+    def handle_ping(self) -> None:
+        # Of an application without the line, such as the lobby, as is the next. Who reads nothing
+        # gets no pong either, or pings would fill the memory.
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_cont(self, event: CoreFrame) -> None:
+        super().handle_cont(event)
+        if len(self.frames) > limits.FRAGMENTS:
+            self.frames.clear()
+            self.transport.abort()
+
     def hand_over(self, line: "FastLine") -> None:
         """From here on the transport is the line's; it hears first what came too early."""
         if self.disconnected:

@@ -5,13 +5,13 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -140,6 +140,40 @@ async def test_an_application_that_takes_no_line_has_the_usual_websocket():
             await browser.recv()
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4000, "enough")
+
+
+@pytest.mark.parametrize("what", ["pings", "pieces"])
+async def test_an_application_without_the_line_is_not_filled_either(what):
+    protocols = []
+
+    async def wait(websocket: WebSocket) -> None:
+        await websocket.accept()
+        protocols.append(websocket._receive.__self__)  # uvicorn's protocol
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await websocket.receive_text()
+
+    async with serving(wait) as (url, _), connect(url, max_queue=1) as browser:
+        await until(lambda: protocols)
+        own = protocols[0]
+        browser.transport.pause_reading()
+        for end, buffer in ((own, socket.SO_SNDBUF), (browser, socket.SO_RCVBUF)):
+            end.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, buffer, 4096)
+        if what == "pings":
+            for _ in range(50):
+                for _ in range(200):
+                    browser.protocol.send_ping(bytes(125))
+                browser.transport.write(b"".join(browser.protocol.data_to_send()))
+                await asyncio.sleep(0)
+            await until(lambda: not browser.transport.get_write_buffer_size())
+            assert own.transport.get_write_buffer_size() < 2**18
+        else:
+            browser.protocol.send_binary(b"", fin=False)
+            for _ in range(10_000):
+                browser.protocol.send_continuation(b"", fin=False)
+            browser.transport.write(b"".join(browser.protocol.data_to_send()))
+            await until(lambda: own.disconnected)
+            assert len(own.frames) <= limits.FRAGMENTS
+        browser.transport.abort()
 
 
 async def test_a_refusal_before_the_accept_is_an_http_answer():
