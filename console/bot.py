@@ -177,6 +177,10 @@ class Bot:
             wait = began + at - first - time.monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
+            else:
+                # Who was held up goes on from there, as a page does: catching up would be too fast.
+                began -= wait
+                await asyncio.sleep(0)
             recent.append((me, seq))
             self._shown[me, seq] = time.monotonic()
             if len(recent) > _REMEMBERED:

@@ -62,18 +62,27 @@ def test_no_secret_reaches_the_state(applied: Workspace) -> None:
     assert "verysecret" not in state
 
 
-def test_a_raised_version_writes_a_secret_anew_and_tells_the_services(applied: Workspace) -> None:
-    plan = applied.plan(
-        "dev", "-var=alerts={topic=true}", "-var=secret_versions={VCHAT_SIGNING_KEYS=2}"
-    )
-    changed = {
+def changed_by(applied: Workspace, raised: str) -> dict[str, list[str]]:
+    plan = applied.plan("dev", "-var=alerts={topic=true}", f"-var=secret_versions={{{raised}=2}}")
+    return {
         change["address"]: change["change"]["actions"]
         for change in plan["resource_changes"]
         if change["change"]["actions"] != ["no-op"]
     }
-    assert changed == {
-        'google_secret_manager_secret_version.this["VCHAT_SIGNING_KEYS"]': ["create", "delete"],
+
+
+def test_a_raised_version_writes_a_secret_anew_and_tells_the_services(applied: Workspace) -> None:
+    assert changed_by(applied, "REDIS_URL") == {
+        'google_secret_manager_secret_version.this["REDIS_URL"]': ["create", "delete"],
         'google_cloudfunctions2_function.this["api"]': ["update"],
+        'google_cloudfunctions2_function.this["janitor"]': ["update"],
+        'google_cloud_run_v2_service.relay["relay-0"]': ["update"],
+    }
+
+
+def test_keys_that_sign_turn_over_without_a_deployment_of_the_api(applied: Workspace) -> None:
+    assert changed_by(applied, "VCHAT_SIGNING_KEYS") == {
+        'google_secret_manager_secret_version.this["VCHAT_SIGNING_KEYS"]': ["create", "delete"],
     }
 
 
