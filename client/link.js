@@ -44,6 +44,7 @@ export class Link {
   #way = null;
   /** A socket is being tried beside a fallback that works. */
   #upgrading = false;
+  #moveOwed = false;
   /** @type {unknown} */
   #upgradeTimer = null;
   #clock;
@@ -157,7 +158,9 @@ export class Link {
 
   /** Move to a new socket without losing the old one first. @param {number} afterMs */
   migrate(afterMs) {
-    if (!this.#trying) this.#schedule(afterMs, true);
+    // A socket that is being tried would be the new one; if it fails, the move is still owed.
+    if (this.#upgrading) this.#moveOwed = true;
+    else if (!this.#trying) this.#schedule(afterMs, true);
   }
 
   async #open() {
@@ -237,6 +240,7 @@ export class Link {
     this.#doze = "no";
     this.#doubted.clear();
     this.#way = way;
+    this.#moveOwed = false;
     this.#upgrading = false;
     this.#ways.worked(way);
     this.#upgradeLater();
@@ -293,6 +297,7 @@ export class Link {
     const upgrading = this.#upgrading;
     this.#upgrading = false;
     if (upgrading && this.#current) {
+      if (this.#moveOwed) return void this.#open();
       this.#upgradeLater();
       return this.#events.state({ state: "joined" });
     }

@@ -94,6 +94,22 @@ test("a socket that is tried beside the fallback and fails costs nothing, and th
   }
 });
 
+test("a relay that asks to move while a socket is tried is not forgotten when that fails", async (t) => {
+  const stage = await page(t);
+  const visit = await fallBack(stage);
+  stage.server.blocking = "silently";
+  stage.clock.advance(60_000);
+  await stage.heard.state("migrating");
+  visit.send({ type: "migrate", afterMs: 0 });
+  await synced(visit);
+  stage.clock.advance(10_000); // no welcome
+  const next = await stage.server.visit();
+  assert.equal(next.hello.resume.token, "resume-1");
+  next.welcome({ recovered: true });
+  await stage.heard.state("joined");
+  assert.equal(stage.room.way, "fallback");
+});
+
 test("a relay that is away is no reason to fall back for those whose sockets worked", async (t) => {
   const stage = await page(t);
   stage.server.blocking = false;

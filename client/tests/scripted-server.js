@@ -21,8 +21,10 @@ import { WebSocketServer } from "ws";
 export class ScriptedServer {
   offset = 0;
   epoch = "e1";
-  /** No WebSocket gets through. */
+  /** No WebSocket gets through; `"silently"`: and nobody says so. @type {boolean | "silently"} */
   blocking = false;
+  /** @type {any[]} */
+  #swallowed = [];
   /** What the next requests are answered instead: `{status, headers?, body?}`. @type {any[]} */
   answers = [];
   /** Of the fallback. @type {any[]} */
@@ -45,7 +47,8 @@ export class ScriptedServer {
   constructor() {
     this.#server = new WebSocketServer({ noServer: true, handleProtocols: (offered) => offered.has("vchat.v1") && "vchat.v1" });
     this.#http.on("upgrade", (request, socket, head) => {
-      if (this.blocking) socket.destroy();
+      if (this.blocking === "silently") this.#swallowed.push(socket);
+      else if (this.blocking) socket.destroy();
       else this.#server.handleUpgrade(request, socket, head, (opened) => this.#connected(opened));
     });
     this.#http.on("request", (request, response) => void this.#requested(request, response));
@@ -106,6 +109,7 @@ export class ScriptedServer {
 
   async stop() {
     for (const socket of this.#server.clients) socket.terminate();
+    for (const socket of this.#swallowed) socket.destroy();
     this.#http.closeAllConnections();
     this.#http.close();
     await once(this.#http, "close");
