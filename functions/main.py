@@ -110,9 +110,11 @@ def _keys(settings: Settings) -> SigningKeys:
     global _held
     if isinstance(settings.keys, str):
         from adapters.keys_held import HeldKeys
-        from adapters.keys_secret_manager import SecretManagerKeys, own_token
+        from adapters.keys_secret_manager import API, SecretManagerKeys, own_token
 
-        _held = _held or HeldKeys(SecretManagerKeys(settings.keys, own_token()))
+        emulator = settings.secrets_emulator
+        api = API if emulator is None else f"http://{emulator}"
+        _held = _held or HeldKeys(SecretManagerKeys(settings.keys, own_token(), api=api))
         return _held
     from adapters.keys_file import open_ring
 

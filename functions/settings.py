@@ -27,6 +27,7 @@ class Settings:
     project: str | None
     database: str
     pubsub_emulator: str | None
+    secrets_emulator: str | None
     data: Path
     proxies: int
     providers: ProviderSettings
@@ -74,6 +75,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         project=read.text("GOOGLE_CLOUD_PROJECT") if wanted("GOOGLE_CLOUD_PROJECT") else None,
         database=read.text("FIRESTORE_DATABASE", "(default)"),
         pubsub_emulator=read.text("PUBSUB_EMULATOR_HOST", "") or None,
+        secrets_emulator=read.text("SECRET_MANAGER_EMULATOR_HOST", "") or None,
         data=Path(read.text("VCHAT_DATA", ".vchat")),
         # Cloud Run appends the caller to X-Forwarded-For; a load balancer before it makes 2.
         proxies=read.number("VCHAT_PROXIES", 1 if read.production else 0, least=0, most=5),

@@ -1,5 +1,6 @@
 """The deployed functions as processes of their own, and the settings that they start with."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -11,12 +12,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 
 from adapters.keys_file import open_ring
 from functions.settings import read_settings
 from tests.components import free_port
-from tests.http_api import Api
+from tests.fakes.secret_manager import SECRET, TOKEN, FakeSecretManager
+from tests.http_api import Api, serving
 from tests.http_world import MAIN, environment
 from vchat.config import ConfigError
 from vchat.keys import dump_ring, new_ring, parse_public
@@ -103,6 +106,35 @@ async def test_a_person_walks_through_functions_that_are_deployed_apart(tmp_path
     log = (tmp_path / "auth.log").read_text()
     assert '"path":"/auth/guest"' in log
     assert guest.token not in log
+
+
+async def test_a_function_signs_with_the_keys_that_a_secret_holds(tmp_path):
+    """By its own identity; and serves nobody before there are any."""
+    secrets = FakeSecretManager()
+    async with serving(secrets.app()) as google:
+        host = google.removeprefix("http://")
+        named = {
+            "VCHAT_SIGNING_KEYS": SECRET,
+            "SECRET_MANAGER_EMULATOR_HOST": host,
+            "CLOUDSDK_CONFIG": str(tmp_path),
+            "HOME": str(tmp_path),
+            **dict.fromkeys(("GCE_METADATA_HOST", "GCE_METADATA_IP", "GCE_METADATA_ROOT"), host),
+        }
+        with function("api", tmp_path, **named) as base:
+            early = await asyncio.to_thread(httpx.get, f"{base}/.well-known/jwks.json")
+        assert (early.status_code, early.json()["code"]) == (503, "unavailable")
+        assert "There are no signing keys yet." in (tmp_path / "api.log").read_text()
+        ring = new_ring()
+        secrets.versions.append(dump_ring(ring).encode())
+        with function("api", tmp_path, **named) as base:
+            told = await asyncio.to_thread(httpx.get, f"{base}/.well-known/jwks.json")
+            async with httpx.AsyncClient(base_url=base, verify=False) as http:
+                guest = await http.post("/auth/guest", json={"name": "Aya"})
+    assert list(parse_public(told.json())) == [ring.kid]
+    assert jwt.get_unverified_header(guest.json()["accessToken"])["kid"] == ring.kid
+    log = (tmp_path / "api.log").read_text()
+    assert TOKEN not in log
+    assert dump_ring(ring) not in log
 
 
 def test_wrong_settings_stop_the_start_with_every_name(tmp_path):
