@@ -137,7 +137,9 @@ class MatchWishes(Shape, frozen=True, kw_only=True):
         tuple[Annotated[str, Meta(min_length=1, max_length=32)], ...],
         Meta(max_length=limits.MATCH_INTERESTS),
     ] = ()
-    avoid: Annotated[tuple[str, ...], Meta(max_length=limits.MATCH_AVOID)] = ()
+    avoid: Annotated[
+        tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=limits.MATCH_AVOID)
+    ] = ()
     avoid_relays: Unreached = ()
     max_wait_s: Annotated[int, Meta(ge=10, le=limits.MATCH_WAIT_S)] = 120
 

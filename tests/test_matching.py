@@ -216,6 +216,7 @@ async def test_who_leaves_is_not_waiting(house: House):
         {"interests": ["x"] * 11},
         {"interests": "music"},
         {"avoid": ["x"] * 101},
+        {"avoid": ["x" * 65]},
         {"avoidRelays": ["x"] * 9},
         {"maxWaitS": 9},
         {"maxWaitS": 601},
