@@ -67,7 +67,7 @@ async def test_memory_that_grows_with_every_input_is_found(kept):
         return None
 
     with pytest.raises(Finding, match="memory grew"):
-        await fuzz(planted(leaks), seed="s", inputs=1000)
+        await fuzz(planted(leaks), seed="s", inputs=2000)
 
 
 async def test_decoders_that_differ_are_found(monkeypatch):

@@ -39,7 +39,7 @@ _HANG_S = 30.0
 _KNOWN = 2000
 """Inputs worth making others of, at most."""
 _LEAK_BYTES = 24 * 2**20
-_LEAK_OBJECTS = 20_000
+_LEAK_OBJECTS = 50_000
 
 
 class Finding(Exception):
