@@ -103,7 +103,7 @@ async def wears(one: Visitor, title: str) -> None:
 
 async def is_seen_in(user_id: str, body: str, by: Visitor) -> None:
     shown = "([id, body]) => vchat.bodies()[id] === body"
-    await by.page.wait_for_function(shown, arg=[user_id, body])
+    await by.until(shown, arg=[user_id, body])
 
 
 async def test_a_model_of_the_hub_is_chosen_worn_and_seen_with_its_author(url, hub, arrive):

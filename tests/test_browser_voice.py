@@ -71,10 +71,10 @@ async def test_a_host_mutes_and_removes_someone_who_speaks(url, arrive):
     await people.get_by_text("in the call").wait_for(state="attached")
     await ben.page.evaluate("id => { livekit.enter(id); livekit.speak(id, 0.4); }", aya_id)
     await people.locator("li.speaking").filter(has_text="Aya").wait_for(state="attached")
-    await ben.page.wait_for_function("id => vchat.mouths()[id] > 0.2", arg=aya_id)
+    await ben.until("id => vchat.mouths()[id] > 0.2", arg=aya_id)
     await ben.page.evaluate("id => livekit.speak(id, 0)", aya_id)
     await people.locator("li.speaking").wait_for(state="detached")
-    await ben.page.wait_for_function("id => vchat.mouths()[id] === 0", arg=aya_id)
+    await ben.until("id => vchat.mouths()[id] === 0", arg=aya_id)
 
     await menu.select_option("mute")
     await people.get_by_text("muted").wait_for(state="attached")
@@ -91,6 +91,6 @@ async def test_a_host_mutes_and_removes_someone_who_speaks(url, arrive):
     await aya.page.locator("#mic[data-state=off]").wait_for()
 
     await menu.select_option("kick")
-    await ben.page.wait_for_function("() => globalThis.vchat?.state === 'refused'")
-    await ben.page.wait_for_function("() => livekit.rooms[0].state === 'disconnected'")
+    await ben.until("() => globalThis.vchat?.state === 'refused'")
+    await ben.until("() => livekit.rooms[0].state === 'disconnected'")
     await aya.knows(1)

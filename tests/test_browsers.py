@@ -26,7 +26,7 @@ def _url(tmp_path_factory):
         yield server.url
 
 
-async def test_two_people_meet_walk_and_chat(url, arrive):
+async def test_two_people_meet_and_see_each_other_walk(url, arrive):
     aya, ben = await arrive("light"), await arrive("light")
     await aya.come(url, "Aya", look="Hana")
     await aya.sees(1)
@@ -38,7 +38,7 @@ async def test_two_people_meet_walk_and_chat(url, arrive):
     before = await ben.page.evaluate("id => vchat.positions()[id]", aya_id)
     await aya.page.locator("#stage").focus()
     await aya.page.keyboard.down("w")
-    await ben.page.wait_for_function(
+    await ben.until(
         "([id, [x, , z]]) => { const at = vchat.positions()[id];"
         " return Math.hypot(at[0] - x, at[2] - z) > 0.3; }",
         arg=[aya_id, before],
@@ -48,15 +48,6 @@ async def test_two_people_meet_walk_and_chat(url, arrive):
         place = "id => vchat.positions()[id]"
         while dist(*[await one.page.evaluate(place, aya_id) for one in (aya, ben)]) > 0.02:
             pass
-
-    await aya.say("こんにちは, Ben")
-    await ben.reads("こんにちは, Ben")
-    await ben.say("Hello, Aya")
-    for one in (aya, ben):
-        await one.reads("Hello, Aya")
-        assert await one.count("Hello, Aya") == 1
-        assert await one.count("こんにちは, Ben") == 1
-        await one.knows(2)
 
     # Somebody whose page draws nothing is seen all the same.
     cem = await arrive()
@@ -70,6 +61,20 @@ async def drawn(visitor, *looks):
     async with asyncio.timeout(45):
         while min([await visitor.pixels(colour) for colour in hair]) < 100:
             pass
+
+
+async def test_what_is_said_is_read_once_each_way(url, arrive):
+    aya, ben = await arrive(), await arrive()
+    await aya.come(url, "Aya")
+    await ben.come(aya.page.url, "Ben")
+    await aya.say("こんにちは, Ben")
+    await ben.reads("こんにちは, Ben")
+    await ben.say("Hello, Aya")
+    for one in (aya, ben):
+        await one.reads("Hello, Aya")
+        assert await one.count("Hello, Aya") == 1
+        assert await one.count("こんにちは, Ben") == 1
+        await one.knows(2)
 
 
 async def test_a_file_that_is_dropped_is_worn_and_its_licence_shown(url, arrive):
@@ -152,7 +157,7 @@ async def test_a_host_mutes_and_removes_someone_who_is_told_and_stays_out(url, a
     await rules.filter(has_text="locked").wait_for()
 
     await menu.select_option("kick")
-    await ben.page.wait_for_function("() => globalThis.vchat?.state === 'refused'")
+    await ben.until("() => globalThis.vchat?.state === 'refused'")
     told = ben.page.get_by_role("alertdialog")
     await told.get_by_text("A moderator removed you from the room.").wait_for()
     await aya.knows(1)
@@ -200,7 +205,7 @@ async def test_the_keyboard_alone_is_enough_and_every_part_has_a_name(url, arriv
     where = "Object.values(vchat.positions())[0]"
     x, _, z = await page.evaluate(where)
     await page.keyboard.down("ArrowUp")
-    await page.wait_for_function(
+    await one.until(
         "([x, z]) => { const at = Object.values(vchat.positions())[0];"
         " return Math.hypot(at[0] - x, at[2] - z) > 0.1; }",
         arg=[x, z],

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from playwright.async_api import Browser, Page, WebSocketRoute
+from playwright.async_api import TimeoutError as TooLate
 
 _WAIT_MS = 45_000  # a browser that draws in software on a busy machine is slow to start
 _WIDE, _SMALL = {"width": 900, "height": 600}, {"width": 360, "height": 320}
@@ -50,20 +51,27 @@ class Visitor:
         await self.page.get_by_test_id(door).click()
         await self.joined()
 
+    async def until(self, expression: str, arg: Any = None) -> None:
+        """Wait until a JavaScript function is true, looked at whether or not frames are drawn."""
+        try:
+            await self.page.wait_for_function(expression, arg=arg, polling=50)
+        except TooLate:
+            told = await self.page.evaluate("[vchat.state, document.body.innerText]")
+            raise AssertionError(f"not true in time: {expression}; the page says {told}") from None
+
     async def joined(self) -> None:
-        await self.page.wait_for_function("() => globalThis.vchat?.state === 'joined'")
+        await self.until("() => globalThis.vchat?.state === 'joined'")
 
     async def knows(self, people: int) -> None:
         """Wait until the list of people has that many."""
-        await self.page.wait_for_function(
-            "people => document.querySelectorAll('#people > li').length === people", arg=people
+        await self.until(
+            "people => document.querySelectorAll('#people > li').length === people", people
         )
 
     async def sees(self, people: int) -> None:
         """Wait until that many avatars stand on the stage."""
-        await self.page.wait_for_function(
-            "people => Object.keys(globalThis.vchat?.positions() ?? {}).length === people",
-            arg=people,
+        await self.until(
+            "people => Object.keys(globalThis.vchat?.positions() ?? {}).length === people", people
         )
 
     async def say(self, text: str) -> None:
