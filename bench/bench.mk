@@ -2,7 +2,7 @@
 BENCH := build/bench
 GO_BUILD := GO111MODULE=off GOPATH=/usr/share/gocode go build
 
-.PHONY: bench bench-long bench-movement bench-parts
+.PHONY: bench bench-long bench-movement bench-migrate bench-storm bench-parts
 
 bench: bench-parts ## How fast the relay is beside its peers, in a few minutes
 	$(BIN)/python -m bench.run --short
@@ -12,6 +12,12 @@ bench-long: bench-parts ## The same with more repeats, for docs/performance.md
 
 bench-movement: $(VENV)/dev demo/node_modules/.ready ## How soon a step is seen in another browser
 	@$(BIN)/python -m bench.movement
+
+bench-migrate: $(VENV)/dev ## 1,000 people move to another relay on SIGTERM (PEOPLE=…)
+	@$(BIN)/python -m bench.moves migrate $(if $(PEOPLE),--people $(PEOPLE))
+
+bench-storm: $(VENV)/dev ## 2,000 people of a killed relay come to one where others are (PEOPLE=…)
+	@$(BIN)/python -m bench.moves storm $(if $(PEOPLE),--people $(PEOPLE))
 
 bench-parts: $(VENV)/dev $(BENCH)/load $(BENCH)/floor
 	@command -v redis-server taskset > /dev/null || { echo "make bench needs redis-server and taskset"; exit 1; }

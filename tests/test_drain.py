@@ -82,6 +82,25 @@ async def test_everyone_moves_and_no_event_is_lost_or_repeated(way, many):
         assert len(await state.members(room.id)) == many + 1
 
 
+async def test_who_moves_is_welcomed_when_everyones_poses_are_there():
+    redis, bus, room = FakeAsyncRedis(), InProcessBus(), new_room()
+    state = RedisState(redis)
+    await state.show_room(room)
+    async with running_relay(state, bus) as old, running_relay(state, bus) as new:
+        aya, ben = await old.join(room.id, "aya"), await old.join(room.id, "ben")
+        await aya.pose(1, OWN)
+        await ben.tick()
+        mover = await new.open(room.id)
+        resume = {"token": ben.welcome["resume"], "epoch": ben.welcome["epoch"], "offset": 2}
+        await mover.send(type="hello", resume={**resume, "moving": True})
+        frame = await mover.next()
+        assert isinstance(frame, dict)
+        assert frame["type"] == "welcome"
+        # No tick of aya's is sent any more: this is what the new relay asked for beforehand.
+        assert await mover.tick() == (True, [(aya.welcome["seat"], 1, OWN)])
+        assert bus.rooms() == {room.id}
+
+
 @pytest.mark.parametrize("way", ["socket", "stream"])
 async def test_who_does_not_move_is_closed_and_told_to_come_back(way):
     state, room = RedisState(FakeAsyncRedis()), new_room()
