@@ -60,8 +60,8 @@ test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tes
 faults: $(VENV)/dev ## Break relays, Redis and Pub/Sub under chatting people (SEED=… FAULTS=…)
 	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
 
-hostile: $(VENV)/dev ## A thousand peers that mean harm around a room of twenty (PEERS=… SECONDS=…)
-	@$(BIN)/python -m tests.hostile.run $(if $(PEERS),--peers $(PEERS)) $(if $(SECONDS),--seconds $(SECONDS))
+hostile: $(VENV)/dev ## A thousand peers that mean harm around a room of twenty (PEERS=… SECONDS=… ROOMS=…)
+	@$(BIN)/python -m tests.hostile.run $(if $(PEERS),--peers $(PEERS)) $(if $(ROOMS),--rooms $(ROOMS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 fuzz: $(VENV)/dev ## Inputs made by chance against every reader of strangers' bytes (INPUTS=… SECONDS=… SEED=…)
 	@$(BIN)/python -m tests.fuzz.run $(if $(SEED),--seed $(SEED)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SECONDS),--seconds $(SECONDS))

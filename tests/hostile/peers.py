@@ -180,8 +180,8 @@ KINDS: Mapping[Kind, frozenset[str]] = MappingProxyType(
         silent_member: frozenset({"4004"}),
         stopped_stream: frozenset({"4003", "4004", "cut"}),
         pipeliner: frozenset({"cut"}),
-        giant_frame: frozenset({"1009", "cut"}),
-        giant_message: frozenset({"1009", "cut"}),
+        giant_frame: frozenset({"1009"}),
+        giant_message: frozenset({"1009"}),
         piece_flood: frozenset({"4005"}),
         ping_flood: frozenset({"4005"}),
         chat_flood: frozenset({"4005"}),
@@ -192,9 +192,9 @@ KINDS: Mapping[Kind, frozenset[str]] = MappingProxyType(
         slow_head: frozenset({"408"}),
         endless_head: frozenset({"431", "cut"}),
         slow_body: frozenset({"400"}),
-        endless_body: frozenset({"413", "400", "cut"}),
+        endless_body: frozenset({"413", "cut"}),
     }
 )
 """How each may be ended: by a close code, a status, or without a word where none would be read."""
-TURNED_AWAY = frozenset({"503", "1013"})
-"""What a flood hears at the gate, whatever it meant to do."""
+TURNED_AWAY = frozenset({"503", "1013", "4400"})
+"""What is heard at the door, whatever one meant to do: too many are there, or inside."""
