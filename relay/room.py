@@ -232,8 +232,7 @@ class Room:
         missed = None if resume_from is None else await self._missed(resume_from)
         if resume_from is not None and missed is not None:
             return Arrival(seated, resume_from.offset, recovered=True, missed=missed)
-        # Somebody who sat down later may have been answered earlier: then the events that are
-        # followed here begin beyond this one's welcome.
+        # A renewal that was answered first may have begun to follow the log beyond this welcome.
         missed = ()
         if self._events.start > seated.head.offset:
             missed = await self._missed(seated.head)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from adapters.state_redis import RedisState, connect
 from tests.components import free_port
@@ -13,6 +14,7 @@ from tests.faults.world import jwks
 from tests.processes import ROOT, environment
 from tests.relays import ISSUER, ORIGIN
 from tests.test_functions_main import function
+from vchat.errors import Refused
 
 _PASSWORD = "hunter2"
 
@@ -60,7 +62,7 @@ def test_a_relay_says_which_setting_is_wrong_before_anyone_comes(tmp_path):
 def test_a_function_says_which_settings_are_wrong_with_its_first_request(tmp_path):
     settings = {**nobody_there(), "FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{free_port()}"}
     with function("api", tmp_path, **settings) as url:
-        assert httpx.get(f"{url}/healthz", timeout=30).status_code == 503
+        assert httpx.get(f"{url}/health", timeout=30).status_code == 503
         emulators = ("PUBSUB_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST")
         said = until_said(tmp_path / "api.log", "REDIS_URL", *emulators)
     assert _PASSWORD not in said
@@ -69,7 +71,8 @@ def test_a_function_says_which_settings_are_wrong_with_its_first_request(tmp_pat
 
 async def test_a_password_that_is_refused_is_told_from_a_server_that_is_away(redis_port, caplog):
     state = RedisState(connect(f"redis://nobody:{_PASSWORD}@127.0.0.1:{redis_port}"))
-    await state.check()
+    with pytest.raises(Refused):
+        await state.occupancy(["nobody"])
     await state.close()
     (said,) = [record.message for record in caplog.records]
     assert "REDIS_URL" in said
