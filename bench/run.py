@@ -32,9 +32,15 @@ class Bench:
     redis: int
     repeats: int
     seconds: float
+    warmup: float
+    step: int
+    """The ladder to the most clients rises by one in so many."""
     measures: list[Measure] = field(default_factory=list)
     doubts: set[str] = field(default_factory=set)
     missing: dict[str, str] = field(default_factory=dict)
+
+    def work(self, mode: str, rooms: int, per_room: int, hz: float) -> Work:
+        return Work(mode, rooms, per_room, hz, warmup=self.warmup, seconds=self.seconds)
 
     def once(self, name: str, work: Work) -> Outcome | None:
         server = SERVERS[name]
@@ -53,9 +59,11 @@ class Bench:
         print(text, file=sys.stderr, flush=True)
         return outcome
 
-    def turns(self, names: Iterable[str], work: Work) -> dict[str, list[Outcome]]:
+    def turns(
+        self, names: Iterable[str], work: Work, *, repeats: int | None = None
+    ) -> dict[str, list[Outcome]]:
         outcomes: dict[str, list[Outcome]] = {}
-        for _ in range(self.repeats):
+        for _ in range(repeats or self.repeats):
             for name in names:
                 if (outcome := self.once(name, work)) is not None:
                     outcomes.setdefault(name, []).append(outcome)
@@ -79,10 +87,10 @@ class Bench:
         self.measures.append(Measure(name, unit, better, values))
 
     def most_clients(self, name: str) -> float | None:
-        """The most clients in rooms of 50 whose frames come in time, to about a twentieth."""
+        """The most clients in rooms of 50 whose frames come in time, to about one in `step`."""
 
         def holds(rooms: int) -> bool:
-            outcome = self.once(name, Work("pose", rooms, 50, 20, seconds=self.seconds))
+            outcome = self.once(name, self.work("pose", rooms, 50, 20))
             if outcome is None:
                 return False
             if outcome.counted["own_cpu"] > 0.95:
@@ -92,18 +100,18 @@ class Bench:
             whole = outcome.counted["frames"] > 0.97 * rooms * 50 * 20 * self.seconds
             return whole and outcome.counted["gap_p99_ms"] <= GAP_MS
 
-        first = self.once(name, Work("pose", 12, 50, 20, seconds=self.seconds))
+        first = self.once(name, self.work("pose", 12, 50, 20))
         if first is None:
             return None
         good = 12
         rooms = max(13, int(12 * 0.9 / first.cores))
         while good < rooms:
             if holds(rooms):
-                good, rooms = rooms, max(rooms + 1, rooms * 21 // 20)
+                good, rooms = rooms, rooms + max(1, rooms // self.step)
             else:
                 bad = rooms
-                while bad - good > max(1, bad // 20):
-                    middle = max(good + 1, min(bad - 1, bad * 19 // 20))
+                while bad - good > max(1, bad // self.step):
+                    middle = max(good + 1, bad - max(1, bad // self.step))
                     if holds(middle):
                         return float(middle * 50)
                     bad = middle
@@ -112,9 +120,9 @@ class Bench:
 
 
 def poses(bench: Bench) -> None:
-    outcomes = bench.turns(MERGING, Work("pose", 20, 50, 20, seconds=bench.seconds))
+    outcomes = bench.turns(MERGING, bench.work("pose", 20, 50, 20))
     # A tenth of the work for those who send each pose by itself: all of it is beyond one core.
-    outcomes |= bench.turns(FORWARDING, Work("pose", 1, 50, 20, seconds=bench.seconds))
+    outcomes |= bench.turns(FORWARDING, bench.work("pose", 1, 50, 20))
     bench.note(
         "pose_updates_per_cpu_s_rooms_of_50",
         "poses delivered per server CPU-second",
@@ -131,7 +139,7 @@ def poses(bench: Bench) -> None:
         {name: [value] for name, value in held.items() if value is not None},
     )
     half = int((held.get(OURS) or 1000) / 2 / 50)
-    outcomes = bench.turns(HOLDING, Work("pose", half, 50, 20, seconds=bench.seconds))
+    outcomes = bench.turns(HOLDING, bench.work("pose", half, 50, 20))
     bench.note(
         "relay_p99_ms",
         f"ms beyond the tick, p99, {half * 50} clients",
@@ -149,7 +157,7 @@ def poses(bench: Bench) -> None:
 
 
 def chat(bench: Bench) -> None:
-    outcomes = bench.turns(CHATTING, Work("chat", 1, 1000, 40, seconds=bench.seconds))
+    outcomes = bench.turns(CHATTING, bench.work("chat", 1, 1000, 40))
     bench.note(
         "chat_deliveries_per_cpu_s_1000",
         "chats delivered per server CPU-second, 40 a second to 1,000",
@@ -157,7 +165,7 @@ def chat(bench: Bench) -> None:
         outcomes,
         lambda o: o.per_cpu_s,
     )
-    outcomes = bench.turns(CHATTING, Work("chat", 1, 1000, 10, seconds=bench.seconds))
+    outcomes = bench.turns(CHATTING, bench.work("chat", 1, 1000, 10))
     for name, key in (("chat_p50_ms_1000", "p50_ms"), ("chat_p99_ms_1000", "p99_ms")):
         bench.note(
             name, "ms, 10 a second to 1,000", "lower", outcomes, lambda o, key=key: o.counted[key]
@@ -165,7 +173,8 @@ def chat(bench: Bench) -> None:
 
 
 def memory(bench: Bench) -> None:
-    outcomes = bench.turns(IDLING, Work("idle", 40, 50, 0, warmup=0, seconds=1))
+    # Memory does not vary with what else the machine does.
+    outcomes = bench.turns(IDLING, Work("idle", 40, 50, 0, warmup=0, seconds=0.5), repeats=1)
     bench.note(
         "kb_per_idle_connection",
         "KB resident per joined client, 2,000 of them",
@@ -176,7 +185,7 @@ def memory(bench: Bench) -> None:
 
 
 def big_room(bench: Bench) -> None:
-    outcomes = bench.turns((OURS,), Work("walk", 1, 500, 20, seconds=bench.seconds))
+    outcomes = bench.turns((OURS,), bench.work("walk", 1, 500, 20))
     bench.note(
         "cores_room_of_500", "cores, 500 walk in one room", "lower", outcomes, lambda o: o.cores
     )
@@ -226,7 +235,10 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="in a few minutes")
     short = parser.parse_args().short
     with redis_running() as redis:
-        bench = Bench(redis, repeats=2 if short else 5, seconds=2.5 if short else 10)
+        if short:
+            bench = Bench(redis, repeats=2, seconds=1.5, warmup=0.5, step=8)
+        else:
+            bench = Bench(redis, repeats=5, seconds=10, warmup=1.5, step=20)
         cold_start(bench)
         poses(bench)
         chat(bench)
