@@ -56,6 +56,8 @@ class Ticker:
         self._phase = random.random() * _TICK_S  # noqa: S311 (spreads load, guards nothing)
         self._timer: asyncio.TimerHandle | None = None
         self._number = 0
+        self._missed: dict[int, set[int] | None] = {}
+        """In a full room, whose keyframes somebody who lags has missed, by seat; None: all."""
         self.came: deque[tuple[Poser, bytes]] = deque(maxlen=_MOST)
         """Pose frames since the last tick; whoever puts in the first calls `wake`."""
         self.share: Callable[[list[Pose]], None] | None = None
@@ -150,11 +152,15 @@ class Ticker:
         for square, frame in frames.items():
             self._tally.tick(frame, crowd.watching[square])
         behind = []
+        missed = self._missed
+        self._missed = {}
         for watcher in self._watchers():
             seat = watcher.me.seat
             told = frames.get(crowd.square(seat))
             if watcher.lagging:
                 behind.append(watcher)
+                known = missed.get(seat)
+                self._missed[seat] = None if known is None else known | changes.keyed.keys()
             else:
                 if near := moved.get(seat):
                     frame = self._frame(near)
@@ -162,11 +168,12 @@ class Ticker:
                 if told is None or watcher.line.offer(told):
                     continue
                 watcher.lagging = True
+                self._missed[seat] = set(changes.keyed)
                 self._arm()
             if told is not None:
                 self._tally.tick(told, -1)
                 self._tally.skipped += 1
-        self._catch_up(behind)
+        self._catch_up_by_square(crowd, behind)
         if crowd.waiting:
             self._arm()
 
@@ -182,6 +189,21 @@ class Ticker:
                 self._tally.tick(snapshot, not watcher.lagging)
             if watcher.lagging:
                 self._arm()
+
+    def _catch_up_by_square(self, crowd: Crowd, behind: Collection[Watcher]) -> None:
+        """A snapshot of a full room alone makes a line fall behind that was not: here people get
+        the keyframes they missed, and of the rest what they see."""
+        for watcher in behind:
+            seat = watcher.me.seat
+            if watcher.line.ready:
+                entries = crowd.catch_up(crowd.square(seat), self._missed[seat])
+                frame = self._frame(entries)
+                watcher.lagging = not watcher.line.offer(frame)
+                self._tally.tick(frame, not watcher.lagging)
+            if watcher.lagging:
+                self._arm()
+            else:
+                del self._missed[seat]
 
     def _frame(self, entries: bytes, *, snapshot: bool = False) -> Frame:
         payload = ticks.tick(self._number, int(self._clock() * 1000), entries, snapshot=snapshot)

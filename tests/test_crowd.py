@@ -208,3 +208,36 @@ def test_squares_count_distance_in_rings():
     assert distance((0, 0), (3, 3)) == 1
     assert distance((0, 0), (0, 4)) == 2
     assert square_of((-0.1, 10.0)) == (-1, 1)
+
+
+def test_who_was_behind_gets_the_missed_keyframes_and_of_the_rest_what_is_seen_from_there():
+    people = [Person(seat, 60.0 * (seat % 10), 60.0 * (seat // 10)) for seat in range(100)]
+    hall = Hall(*people)
+    for _ in range(3):
+        hall.tick()
+    missed = {7, 42}
+    for seat in missed:
+        people[seat].encoder = PoseEncoder()  # its next pose is a keyframe
+    hall.tick()
+    hall.tick()
+
+    told = poses_in(hall.crowd.catch_up(hall.crowd.square(0), missed))
+
+    assert {seat for seat, bodies in told.items() if is_keyframe(bodies[0])} == missed
+    for seat, (*_, last) in told.items():
+        whole = hall.board.last([seat])[6:]
+        assert last == (whole if seat == 0 else thin(whole, "far")), seat
+    assert len(told) == 100
+    size = len(hall.crowd.catch_up(hall.crowd.square(0), missed))
+    assert size < len(hall.board.snapshot()) / 3
+
+
+def test_who_comes_anew_or_missed_too_much_gets_every_keyframe():
+    hall = Hall(*(Person(seat, 60.0 * seat, 0.0) for seat in range(5)))
+    hall.tick()
+    hall.tick()
+
+    told = poses_in(hall.crowd.catch_up((0, 0), None))
+
+    assert all(is_keyframe(bodies[0]) for bodies in told.values())
+    assert set(told) == set(range(5))

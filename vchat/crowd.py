@@ -138,6 +138,20 @@ class Crowd:
                 told[square] = entries
         return told
 
+    def catch_up(self, square: Square, missed: Iterable[int] | None) -> bytes:
+        """The entries for someone in a square who `missed` the keyframes of these seats, or all:
+        those, and what can be seen from there as it is now."""
+        keyframes = self._board.keyframes(self._board.seats() if missed is None else missed)
+        return keyframes + self._sight(square)
+
+    def _sight(self, square: Square) -> bytes:
+        strain = view.strain if (view := self._views.get(square)) else 0
+        seen = []
+        for seat in self._board.seats():
+            step = min(_FARTHEST, distance(square, self.square(seat)) + strain)
+            seen.append(self._board.delta(seat, _DETAIL[step]))
+        return b"".join(seen)
+
     def _told(self, seats: Iterable[int], detail: Detail) -> bytes:
         if detail == "near":
             return self._board.last(seats)

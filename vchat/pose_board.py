@@ -166,6 +166,17 @@ class PoseBoard:
         except PoseError:
             return b""
 
+    def keyframes(self, seats: Iterable[int]) -> bytes:
+        """The last keyframes of these seats, whole."""
+        return b"".join([shown.keyframe for seat in seats if (shown := self._shown.get(seat))])
+
+    def delta(self, seat: int, detail: Detail) -> bytes:
+        """The last entry of a seat in so much detail; empty if that is its keyframe."""
+        shown = self._shown.get(seat)
+        if shown is None or shown.last is shown.keyframe:
+            return b""
+        return shown.last if detail == "near" else self.thinned(seat, detail)
+
     def places(self) -> dict[int, tuple[float, float]]:
         """Where the avatars stand, (x, z) in metres, of those who said so."""
         places = {}
