@@ -40,7 +40,8 @@ class Outcome:
 
     @property
     def per_cpu_s(self) -> float:
-        return self.counted["deliveries"] / self.counted["cpu_s"]
+        # A server where nothing happens may use no time at all.
+        return self.counted["deliveries"] / max(self.counted["cpu_s"], 1e-9)
 
     @property
     def cores(self) -> float:
