@@ -18,7 +18,7 @@ const ASK_FOR_ADDRESS_AFTER = 3;
 /** What a request for a ticket may hold. */
 const MOST_AVOIDED = 8;
 /** Of the protocol that this client speaks. */
-const VERSION = 2;
+const VERSION = 3;
 
 /**
  * @typedef {{state: "connecting" | "joining" | "joined" | "migrating" | "reconnecting" | "dozing" | "left" | "refused",

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 SUBPROTOCOL = Subprotocol("vchat.v1")
+_VERSION = 3
 WELCOME_S = 15.0
 _LARGEST = 4 * 1024 * 1024
 _UNTOLD = (1006, "")
@@ -60,7 +61,7 @@ class Seat:
             raise Ended(1006, f"no connection: {error!r}") from error
         try:
             async with asyncio.timeout(WELCOME_S):
-                await socket.send(json.dumps({"type": "hello", **hello}))
+                await socket.send(json.dumps({"type": "hello", "version": _VERSION, **hello}))
                 frame = await socket.recv()
                 said = json.loads(frame)
                 parts = []

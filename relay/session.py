@@ -68,6 +68,7 @@ class Session:
         self._stirred = asyncio.Event()
         self._gone: int | None = None
         self._left = False
+        self._takes_parts = False
         self._bye: tuple[Why, int | None] | None = None
         self._room: Room | None = None
         self._tally = hub.tally
@@ -125,6 +126,7 @@ class Session:
 
     async def _admitted(self) -> Admission:
         hello = await self._hello()
+        self._takes_parts = hello.version >= outbound.KNOWS_PARTS
         if hello.resume is None or not hello.resume.moving:
             await self._knock.turn()  # who moves has a slot already, and may wait on others' poses
         if hello.resume is not None:
@@ -172,9 +174,11 @@ class Session:
         if ends_at <= now * 1000:
             ends_at = round((now + limits.WAKE_S) * 1000)
         seated = arrival.seated
-        *parts, last = outbound.in_parts(
-            seated.members, [event.frame() for event in arrival.history]
-        )
+        chats = [event.frame() for event in arrival.history]
+        if self._takes_parts:
+            *parts, last = outbound.in_parts(seated.members, chats)
+        else:
+            parts, last = [], (tuple(seated.members), tuple(chats))
         for lists in parts:
             self._send(Frame(outbound.part(lists)))
             await self._drained()

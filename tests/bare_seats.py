@@ -90,7 +90,11 @@ class BareRoom:
         seat = BareSeat(self.room.id, self._hub, self._door)
         seat.ready = ready
         await asyncio.sleep(0)
-        seat.ear.on_text(json.dumps({"type": "hello", "ticket": ticket(self.room.id, user)}))
+        seat.ear.on_text(
+            json.dumps(
+                {"type": "hello", "version": outbound.VERSION, "ticket": ticket(self.room.id, user)}
+            )
+        )
         return seat
 
     async def sit(self, user: str) -> tuple[BareSeat, dict[str, Any]]:

@@ -74,9 +74,11 @@ async def test_who_comes_to_another_relay_gets_what_was_said_at_the_first(state,
         assert late.welcome["offset"] == late.welcome["head"]
 
 
-async def welcomed(relay: RunningRelay, room: Room, user: str) -> list[dict[str, Any]]:
+async def welcomed(
+    relay: RunningRelay, room: Room, user: str, version: int = outbound.VERSION
+) -> list[dict[str, Any]]:
     browser = await relay.open(room.id)
-    await browser.send(type="hello", ticket=ticket(room.id, user))
+    await browser.send(type="hello", ticket=ticket(room.id, user), version=version)
     frames = [await browser.text()]
     while frames[-1]["type"] != "welcome":
         frames.append(await browser.text())
@@ -91,6 +93,7 @@ async def test_a_long_list_comes_in_parts_before_the_welcome(state, room, monkey
         whole = await welcomed(relay, room, "before")
         monkeypatch.setattr(limits, "WELCOME_BYTES", 500)
         *parts, welcome = await welcomed(relay, room, "after")
+        [old] = await welcomed(relay, room, "older", version=2)
 
     assert len(whole) == 1
     assert {part["type"] for part in parts} == {"part"}
@@ -100,6 +103,8 @@ async def test_a_long_list_comes_in_parts_before_the_welcome(state, room, monkey
     assert members[-1]["userId"] == "after"
     assert history == whole[0]["history"]
     assert welcome["room"]["occupancy"] == len(members)
+    assert old["members"][:-1] == members
+    assert old["history"] == history
 
 
 def test_parts_are_as_large_as_allowed_and_hold_at_least_one_entry(monkeypatch):

@@ -15,9 +15,10 @@ from vchat.state import Position
 
 _encode = msgspec.json.encode
 
-VERSION = 2
+VERSION = 3
 """Of the protocol this relay speaks; each only adds to the one before. 1: everything up to
-`migrate`. 2: `doze`."""
+`migrate`. 2: `doze`. 3: `part`, for those who say in their hello that they know it."""
+KNOWS_PARTS = 3
 
 LIMITS = {
     "chat": {"burst": limits.CHAT.burst, "perS": limits.CHAT.per_s},

@@ -10,7 +10,7 @@ test("a client says hello with its ticket and the protocol's name", async (t) =>
   const { room, server } = await arrange(t);
   const visit = await enter({ room, server });
   assert.equal(visit.protocol, "vchat.v1");
-  assert.deepEqual(visit.hello, { type: "hello", version: 2, ticket: "ticket-1" });
+  assert.deepEqual(visit.hello, { type: "hello", version: 3, ticket: "ticket-1" });
   assert.equal(room.state, "joined");
   assert.deepEqual([...room.members.keys()], [1, 2]);
   assert.equal(room.seat, 1);
@@ -52,7 +52,7 @@ for (const code of [1001, 1006, 1011, 1012, 1013, 4001, 4002, 4003, 4004, 4005, 
     assert.equal(retryInMs, 150); // half, as `random` says, of the first 300 ms
     clock.advance(retryInMs);
     const second = await server.visit();
-    assert.deepEqual(second.hello, { type: "hello", version: 2, resume: { token: "resume-1", epoch: "e1", offset: 0 } });
+    assert.deepEqual(second.hello, { type: "hello", version: 3, resume: { token: "resume-1", epoch: "e1", offset: 0 } });
     second.welcome({ recovered: true });
     await heard.state("joined");
     assert.equal(tickets.asked, 1);
@@ -64,7 +64,7 @@ for (const code of [4100, 4101, 4102, 4199]) {
     const { room, server, heard, tickets } = await arrange(t);
     (await enter({ room, server })).close(code);
     const second = await server.visit();
-    assert.deepEqual(second.hello, { type: "hello", version: 2, ticket: "ticket-2" });
+    assert.deepEqual(second.hello, { type: "hello", version: 3, ticket: "ticket-2" });
     second.welcome();
     await heard.next("recovered", ({ recovered }) => recovered === false);
     assert.equal(tickets.asked, 2);
@@ -277,7 +277,7 @@ test("a welcome that resumes another place than the one asked for is not believe
   (await server.visit()).welcome({ recovered: true, offset: 5, head: 5 });
   clock.advance((await heard.next("state", ({ reason }) => reason?.detail.includes("another place"))).retryInMs);
   const third = await server.visit();
-  assert.deepEqual(third.hello, { type: "hello", version: 2, ticket: "ticket-2" });
+  assert.deepEqual(third.hello, { type: "hello", version: 3, ticket: "ticket-2" });
   assert.equal(tickets.asked, 2);
   assert.equal(room.offset, 0);
 });
@@ -300,7 +300,7 @@ test("a resume token refused falls back to a ticket at once", async (t) => {
   (await enter({ room, server })).drop();
   clock.advance((await heard.state("reconnecting")).retryInMs);
   (await server.visit()).bye(4102);
-  assert.deepEqual((await server.visit()).hello, { type: "hello", version: 2, ticket: "ticket-2" });
+  assert.deepEqual((await server.visit()).hello, { type: "hello", version: 3, ticket: "ticket-2" });
 });
 
 test("after three failed returns it asks where the relay is now, and still resumes", async (t) => {
@@ -489,7 +489,7 @@ test("joining again while still leaving is a new stay; leaving twice is once", a
   visit.bye(1000);
   await Promise.all(left);
   const next = await server.visit();
-  assert.deepEqual(next.hello, { type: "hello", version: 2, ticket: "ticket-2" });
+  assert.deepEqual(next.hello, { type: "hello", version: 3, ticket: "ticket-2" });
   next.welcome();
   await joined;
   assert.deepEqual(visit.unread, []);
