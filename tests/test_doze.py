@@ -12,7 +12,7 @@ from adapters.bus_memory import InProcessBus
 from adapters.state_redis import RedisState
 from tests.conftest import ManualClock
 from tests.relays import Browser, RunningRelay, new_room, running_relay, ticket
-from vchat import limits
+from vchat import limits, outbound
 from vchat.idleness import Idleness
 from vchat.model import Room, RoomStatus
 from vchat.state import Reason
@@ -86,7 +86,7 @@ async def _house(clock: ManualClock, request: pytest.FixtureRequest) -> AsyncIte
 
 async def test_a_welcome_says_when_to_doze_and_for_how_long_one_may_be_away(house):
     aya = await house.join("aya")
-    assert aya.welcome["version"] == 2
+    assert aya.welcome["version"] == outbound.VERSION
     assert aya.welcome["doze"] == {"hiddenS": 60, "idleS": 900, "awayS": AWAY_S}
 
 
