@@ -6,10 +6,15 @@ over, and nothing of uvicorn's object stays in memory. Whole data frames are rea
 not plain (control frames, fragments, mistakes) is left to the WebSocket core that uvicorn uses,
 which knows RFC 6455 better. An application that does not ask for the line, before it accepts, gets
 uvicorn's own behaviour.
+
+A room where many move does not wait to be told of each pose: it holds their lines and polls them
+once a tick. The loop then is not woken for every frame, and what is read is read in one go. What is
+unread meanwhile is in the kernel, which bounds it.
 """
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +38,11 @@ UVICORN = "0.54.0"
 _CLOSE_S = 2.0
 _BEHIND_BYTES = 32 * 1024
 """A browser with more than this unread is behind: poses skip it until it has read most of it."""
+_READ, _READS = 4096, 16
+"""What one poll takes in: so many bytes, so many times at most. A pose has a fiftieth of the first;
+who sends more than all is a flood, or waits for the next tick."""
+_SILENT = 10
+"""After so many polls for nothing a line listens by itself again."""
 _TEXT, _BINARY, _CLOSE = 0x81, 0x82, 0x88
 _FIN, _MASKED, _CONTROL = 0x80, 0x80, 0x08
 _LONG = 126
@@ -107,6 +117,7 @@ class FastLine(asyncio.Protocol):
     __slots__ = (
         "_core",
         "_deadline",
+        "_fd",
         "_flooded",
         "_lost",
         "_max_size",
@@ -114,6 +125,7 @@ class FastLine(asyncio.Protocol):
         "_pings",
         "_plain",
         "_rest",
+        "_silent",
         "_start",
         "_transport",
         "_write",
@@ -138,6 +150,8 @@ class FastLine(asyncio.Protocol):
         self._pings: Bucket | None = None
         self._rest = b""
         self._deadline: asyncio.TimerHandle | None = None
+        self._fd = -1  # while the line is held: the socket's, which the transport still owns
+        self._silent = 0
         self.ear: Ear | None = None
         self._plain = self._flooded = self.open = False
         self.ready = protocol.writable.is_set()
@@ -170,6 +184,44 @@ class FastLine(asyncio.Protocol):
         except Exception:
             log.exception("a session failed on what its browser sent")
             self._end(1011, "internal-error", told=1011)
+
+    def hold(self) -> bool:
+        if self._fd >= 0 or not self.open or self._transport.is_closing():
+            return False
+        self._transport.pause_reading()
+        self._fd = self._transport.get_extra_info("socket").fileno()
+        self._silent = 0
+        return True
+
+    def poll(self) -> bool:
+        for _ in range(_READS):
+            # The line is let go of before the transport closes the socket, whose number may then
+            # be another one's: so it is looked at anew each time.
+            if self._fd < 0 or self._transport.is_closing():
+                return False
+            try:
+                data = os.read(self._fd, _READ)
+            except BlockingIOError:
+                self._silent += 1
+                break
+            except OSError:
+                data = b""
+            if not data:
+                self._release()  # the transport finds the end, and says so
+                return False
+            self._silent = 0
+            self.data_received(data)
+            if len(data) < _READ:
+                break
+        if self._silent >= _SILENT:
+            self._release()
+        return self._fd >= 0
+
+    def _release(self) -> None:
+        """Listen again."""
+        if self._fd >= 0:
+            self._fd = -1
+            self._transport.resume_reading()
 
     def _parse(self, data: bytes) -> None:
         if self._flooded:
@@ -305,6 +357,7 @@ class FastLine(asyncio.Protocol):
         self._let_go(code)
 
     def _let_go(self, told: int | None) -> None:
+        self._release()
         ear, self.ear = self.ear, None
         self._plain = self.open = self.ready = False
         # A closing transport waits for what is unread, and a stranger may never read it.

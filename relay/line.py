@@ -84,6 +84,14 @@ class Line(Protocol):
 
     def start(self, ear: Ear) -> None: ...
 
+    def hold(self) -> bool:
+        """Stop telling the ear of what comes: it waits for `poll`. False, and all is as before,
+        where a line cannot or does already."""
+
+    def poll(self) -> bool:
+        """Tell the ear what came since the last poll of a line that is held. False once it is
+        held no more: it was silent for long, or is at its end."""
+
     def send(self, frame: Frame) -> None:
         """Send an event: in order, never skipped; too large a backlog calls `on_slow`."""
 
@@ -122,6 +130,12 @@ class AsgiLine:
     def start(self, ear: Ear) -> None:
         self._ear, self.on_binary = ear, ear.on_binary
         self._tasks = (asyncio.create_task(self._read()), asyncio.create_task(self._write()))
+
+    def hold(self) -> bool:
+        return False
+
+    def poll(self) -> bool:
+        return False
 
     def send(self, frame: Frame) -> None:
         if self._backlog > limits.WRITE_BUFFER_BYTES:

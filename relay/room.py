@@ -14,14 +14,14 @@ from relay.line import Frame, Line
 from relay.tally import Tally
 from relay.tasks import Tasks
 from relay.teller import Teller
-from relay.ticker import Ticker
+from relay.ticker import Ticker, Watcher
 from vchat import bus_messages, limits
 from vchat.bus import Bus
 from vchat.errors import Refused, Why
 from vchat.events import Event
 from vchat.model import Member
 from vchat.policy import Action, Role, may
-from vchat.pose_board import Pose, Poser
+from vchat.pose_board import Pose
 from vchat.sequencer import Sequencer
 from vchat.state import Guest, Position, Reason, Seated, State
 
@@ -49,7 +49,7 @@ class Migrate(Protocol):
     def __call__(self, after_ms: int, grace_s: float, why: Why) -> None: ...
 
 
-_NOTHING: deque[tuple[Poser, bytes]] = deque(maxlen=0)
+_NOTHING: deque[tuple[Watcher, bytes]] = deque(maxlen=0)
 
 
 @dataclass(slots=True, eq=False)
@@ -71,7 +71,7 @@ class Stay:
     heard: bool = False
     arriving: list[Event] = field(default_factory=list)
     # The room's, once the browser was welcomed.
-    came: deque[tuple[Poser, bytes]] = field(default_factory=lambda: _NOTHING)
+    came: deque[tuple[Watcher, bytes]] = field(default_factory=lambda: _NOTHING)
     wake: Callable[[], None] = lambda: None
 
     def on_pose(self, frame: bytes) -> None:

@@ -65,6 +65,12 @@ class StreamLine:
             except (binascii.Error, ValueError):
                 self.on_binary(b"")  # no frame of ours, as on a socket
 
+    def hold(self) -> bool:
+        return False
+
+    def poll(self) -> bool:
+        return False
+
     def lost(self) -> None:
         """The stream broke, or has been written to its end."""
         self._over = True

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Collection
+from itertools import islice
 from typing import Protocol
 
 from relay.line import Frame, Line
@@ -24,13 +25,16 @@ FULL = 64
 _EASED = 48
 """With fewer than this, everyone is told everything again."""
 
-
+MANY_MOVE = 16
+"""Where so many move, their lines are held and polled once a tick. What else such a person says is
+then heard up to a tick later; with fewer, polling would save little."""
 _MOST = 4096
 """Pose frames that may wait for a tick; more come only of a flood, of which some may be lost."""
 
 
-class Watcher(Protocol):
-    """Someone who is shown the poses; `lagging` when a tick had to be skipped."""
+class Watcher(Poser, Protocol):
+    """Someone who is shown the poses, and whose poses are; `lagging` when a tick had to be
+    skipped."""
 
     line: Line
     lagging: bool
@@ -58,8 +62,10 @@ class Ticker:
         self._number = 0
         self._missed: dict[int, set[int] | None] = {}
         """In a full room, whose keyframes somebody who lags has missed, by seat; None: all."""
-        self.came: deque[tuple[Poser, bytes]] = deque(maxlen=_MOST)
+        self.came: deque[tuple[Watcher, bytes]] = deque(maxlen=_MOST)
         """Pose frames since the last tick; whoever puts in the first calls `wake`."""
+        self._held: list[Line] = []
+        """Lines that tell of nothing until they are polled."""
         self.share: Callable[[list[Pose]], None] | None = None
         """Who is given the poses that came, once a tick."""
 
@@ -69,6 +75,13 @@ class Ticker:
 
     def read(self) -> None:
         """Put on the board what came since the last tick."""
+        told = len(self.came)
+        self._held = [line for line in self._held if line.poll()]
+        if told + len(self._held) >= MANY_MOVE:
+            lines = [poser.line for poser, _ in islice(self.came, told)]
+            self._held += [line for line in lines if line.hold()]
+        if self._held:
+            self._arm()  # nobody else hears them
         moves: list[Pose] | None = None if self.share is None else []
         # All at once, while code and board are at hand in the processor's caches: one by one, as
         # they come in between the kernel's own work, they take twice as long.
