@@ -21,7 +21,9 @@ from vchat.state import Reason
 
 _PRESET = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _LOCAL_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
-_URL = re.compile(r"https://[!-~]+")
+# Browsers take a backslash for a slash and decode percents in a host; urlsplit does neither.
+_URL = re.compile(r"https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?([/?#][!-\[\]-~]*)?")
+_6TO4 = ipaddress.ip_network("2002::/16")
 
 
 async def me(call: Call, services: Services) -> User:
@@ -71,23 +73,27 @@ def _checked_avatar(choice: AvatarChoice) -> Avatar:
 
 
 def _is_https(text: str) -> bool:
+    if not _URL.fullmatch(text):
+        return False
     try:
         parts = urlsplit(text)
-        host = parts.hostname or ""
-        return bool(_URL.fullmatch(text) and parts.username is None and _is_public(host))
-    except ValueError:  # such as half an IPv6 address
+        return parts.port != 0 and _is_public(parts.hostname or "")
+    except ValueError:  # such as half an IPv6 address, or a port that there is not
         return False
 
 
 def _is_public(host: str) -> bool:
     """Others' browsers will load it: it must not lead into the network they happen to be in."""
     try:
-        return ipaddress.ip_address(host).is_global
+        address = ipaddress.ip_address(host)
     except ValueError:
         name = host.rstrip(".")
         # The last label of a public name is no number; browsers read 0x7f.1 as an address.
         ends_in_letters = name.rpartition(".")[2][:1].isalpha()
         return "." in name and ends_in_letters and not name.endswith(_LOCAL_NAMES)
+    # An IPv6 address may lead to an IPv4 one: 6to4, or reserved for that (mapped, NAT64).
+    leads_on = address.is_reserved or address in _6TO4
+    return address.is_global and not (leads_on or address.is_multicast)
 
 
 async def _change(call: Call, services: Services, changes: dict[str, object]) -> User:

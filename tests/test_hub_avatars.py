@@ -236,12 +236,48 @@ async def test_a_model_becomes_the_avatar_with_its_credit_beside_it(house: House
         "https://metadata.google.internal/a.vrm",
         "https://user:pass@page.test/a.vrm",
         "https://page.test/\n",
+        # What Python takes for a part of the name ends it in a browser, or is decoded there.
+        "https://192.168.0.1\\.example.com/a.vrm",
+        "https://169.254.169.254\\.example.com/",
+        "https://127.0.0.1:443\\x.example.com/",
+        "https://page.example\\@10.0.0.1/a.vrm",
+        "https://page.example/models\\a.vrm",
+        "https://router.loca%6c/a.vrm",
+        "https://foo.localhost%2e/",
+        "https://[fe80::1%25eth0]/",
+        "https://[2606:4700::1111%25eth0]/",
+        "https://page_test.example/",
+        # Addresses that lead to the IPv4 host written in them.
+        "https://[64:ff9b::7f00:1]/",
+        "https://[64:ff9b::c0a8:1]/",
+        "https://[2002:7f00:1::]/",
+        "https://[::7f00:1]/",
+        "https://224.0.0.1/",
+        "https://[ff0e::1]/",
+        "https://page.example:x/",
+        "https://page.example:99999/",
     ],
 )
 async def test_an_avatar_url_leads_into_no_private_network(house: House, url):
     guest = await house.api.guest()
     response = await guest("PUT", "/me/avatar", {"source": "url", "id": url})
     assert refused(response, 400, "invalid-request")["errors"][0]["pointer"] == "/id"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://page.example/models/a%20b.vrm?version=%5C&x=[1]#top",
+        "https://cdn-1.Page.Example.:8443/a.vrm",
+        "https://xn--8ws78g.jp",
+        "https://1.1.1.1/a.vrm",
+        "https://[2606:4700:4700::1111]:443/a.vrm",
+    ],
+)
+async def test_an_avatar_may_lie_at_any_public_address(house: House, url):
+    guest = await house.api.guest()
+    chosen = await guest("PUT", "/me/avatar", {"source": "url", "id": url})
+    assert chosen.json()["avatar"]["id"] == url
 
 
 async def test_a_room_takes_only_avatars_whose_authors_allow_what_happens_there(house: House):
