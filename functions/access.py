@@ -62,6 +62,10 @@ async def require_sight(call: Call, services: Services) -> None:
     raise Refused(Why.INVITE_REQUIRED)
 
 
+def is_open(room: Room, today: str) -> bool:
+    return room.status is RoomStatus.OPEN and room.expires_at > today
+
+
 def require_open(call: Call) -> None:
-    if call.room.status is RoomStatus.ENDED or call.room.expires_at <= call.today:
+    if not is_open(call.room, call.today):
         raise Refused(Why.ROOM_ENDED)

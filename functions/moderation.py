@@ -104,10 +104,10 @@ async def _require_rank(case: _Case, actor: Role) -> None:
 async def _kick(case: _Case) -> None:
     state = case.services.state
     logged = await state.leave(case.room_id, case.user_id, None, Reason.KICKED)
-    if logged is None:
-        raise Refused(Why.CONFLICT, "This person is not in the room.")
     await tell(case.services, case.room_id, logged)
-    await hang_up(case.services, case.room_id, case.user_id)
+    called = await hang_up(case.services, case.room_id, case.user_id)
+    if logged is None and not called:
+        raise Refused(Why.CONFLICT, "This person is not in the room.")
 
 
 async def _ban(case: _Case) -> None:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable
 
 from functions.services import Services
+from functions.voice import forget_caller
 from vchat.errors import Refused
 from vchat.policy import Role
 from vchat.voice import may_speak
@@ -23,9 +24,15 @@ async def let_speak(
         await _try(services.voice.let_speak(room_id, user_id, speak=speak), room_id, user_id)
 
 
-async def hang_up(services: Services, room_id: str, user_id: str) -> None:
-    if services.voice is not None:
-        await _try(services.voice.remove(room_id, user_id), room_id, user_id)
+async def hang_up(services: Services, room_id: str, user_id: str) -> bool:
+    """Put someone out of the call, and let them back only with a new token. Whether they might
+    have been there without a seat."""
+    if services.voice is None:
+        return False
+    # In this order, or they could join again in between.
+    called = await forget_caller(services, room_id, user_id)
+    await _try(services.voice.remove(room_id, user_id), room_id, user_id)
+    return called
 
 
 async def hang_up_all(services: Services, room_id: str) -> None:

@@ -1,15 +1,14 @@
 """Leave to join a room's voice call, for those who have a seat in it."""
 
-from functions.access import require_no_ban, require_open
+from functions.access import is_open, require_no_ban, require_open
 from functions.rates import spend
 from functions.services import Services
 from functions.shapes import VoiceTokenMade
 from functions.web import Call, Operation
 from vchat import limits
 from vchat.errors import Refused, Why
+from vchat.times import rfc3339
 from vchat.voice import Speaker
-
-_CALLER_S = 24 * 3600
 
 
 async def make_voice_token(call: Call, services: Services) -> VoiceTokenMade:
@@ -40,14 +39,24 @@ async def make_voice_token(call: Call, services: Services) -> VoiceTokenMade:
 
 async def remember_caller(services: Services, room_id: str, user_id: str) -> None:
     """Someone may join the call without a seat, as pages that know nothing of relays do."""
-    await services.state.put_note(_caller(room_id, user_id), b"", _CALLER_S)
+    # The visit first: by it the end of the account finds the call.
+    await services.state.remember_visit(user_id, room_id)
+    await services.state.put_note(_caller(room_id, user_id), b"", limits.VISIT_S)
 
 
 async def is_caller(services: Services, room_id: str, user_id: str) -> bool:
     """Whether someone without a seat may be in the call, still."""
-    if await services.state.note(_caller(room_id, user_id)) is None:
+    state, store = services.state, services.store
+    if await state.note(_caller(room_id, user_id)) is None or await state.barred(room_id, user_id):
         return False
-    return await services.state.barred(room_id, user_id) is None
+    room, account = await store.room(room_id), await store.account(user_id)
+    goes_on = room is not None and is_open(room, rfc3339(services.clock()))
+    return goes_on and account is not None
+
+
+async def forget_caller(services: Services, room_id: str, user_id: str) -> bool:
+    """Someone without a seat needs a new token. False when it was so before."""
+    return await services.state.take_note(_caller(room_id, user_id)) is not None
 
 
 def _caller(room_id: str, user_id: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import jwt
+import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -15,10 +16,12 @@ from adapters.identity_firebase import FirebaseTokens
 from functions.app import build
 from tests.fakes.firebase import PROJECT, Google, token
 from tests.fakes.livekit import webhook
-from tests.http_api import serving
+from tests.http_api import Api, Guest, refused, serving
 from tests.identity_world import House
 from tests.identity_world import _house as _house
 from tests.identity_world import _log as _log
+from vchat.ids import new_id
+from vchat.model import Room
 
 
 class Page:
@@ -49,12 +52,32 @@ class Page:
 
 
 class Old:
-    def __init__(self, house: House, http: httpx.AsyncClient) -> None:
+    def __init__(self, house: House, http: httpx.AsyncClient, api: Api) -> None:
         self.house = house
         self.http = http
+        self._api = api
 
     def page(self, uid: str) -> Page:
         return Page(self.http, uid, self.house.clock.now // 1000)
+
+    async def over_http(self, page: Page) -> Guest:
+        """The same person, signed in as pages of today are."""
+        signing_in = {"provider": "firebase", "token": page.token}
+        return Guest(self._api, (await self._api("POST", "/auth/exchange", signing_in)).json())
+
+    async def stays(self, room_id: str, user_id: str) -> bool:
+        """Whether who joins the call, as LiveKit tells it, is left there."""
+        about = {"room": {"name": room_id}, "participant": {"identity": user_id, "sid": "PA1"}}
+        body, authorization = webhook("participant_joined", new_id(), **about)
+        self.house.livekit.asked.clear()
+        headers = {"Authorization": authorization}
+        told = await self.http.post("/hooks/livekit", content=body, headers=headers)
+        assert told.status_code == 204
+        return out_of_call(room_id, user_id) not in self.house.livekit.asked
+
+
+def out_of_call(room_id: str, user_id: str) -> tuple[str, dict[str, str]]:
+    return "RemoveParticipant", {"room": room_id, "identity": user_id}
 
 
 @pytest.fixture(name="old")
@@ -65,8 +88,10 @@ async def _old(house: House) -> AsyncIterator[Old]:
         providers = {**house.services.providers, "firebase": firebase}
         services = dataclasses.replace(house.services, providers=providers)
         app.router.routes.append(Mount("/api", app=build(services)))
+        api = Api(f"{base}/api")
         async with httpx.AsyncClient(base_url=f"{base}/api", verify=False) as http:
-            yield Old(house, http)
+            yield Old(house, http, api)
+        await api.close()
         await firebase.close()
 
 
@@ -122,22 +147,93 @@ async def test_one_person_is_one_account_here_and_over_http(old: Old):
     assert session.json()["user"]["id"] == room["createdBy"]
 
 
-async def test_an_old_page_may_stay_in_the_call_without_a_seat(old: Old):
-    owner, guest = old.page("owner"), old.page("guest")
-    room_id = (await owner.call("createRoom", name="Atrium"))["roomId"]
-    voice = await guest.call("generateLivekitToken", roomId=room_id)
-    user_id = jwt.decode(voice["token"], options={"verify_signature": False})["sub"]
-    about = {"room": {"name": room_id}, "participant": {"identity": user_id, "sid": "PA1"}}
-    old.house.clock.now = round(time.time() * 1000)
-    for event_id, banned in (("EV1", False), ("EV2", True)):
-        if banned:
-            await old.house.services.state.ban(room_id, user_id, None)
-        body, authorization = webhook("participant_joined", event_id, **about)
-        headers = {"Authorization": authorization}
-        told = await old.http.post("/hooks/livekit", content=body, headers=headers)
-        assert told.status_code == 204
-        out = ("RemoveParticipant", {"room": room_id, "identity": user_id})
-        assert (out in old.house.livekit.asked) == banned
+# In a call without a seat, as pages that know nothing of relays are
+
+
+@dataclasses.dataclass
+class InCall:
+    """A room's owner and, in its call, a guest: as old pages and as persons over HTTP."""
+
+    room_id: str
+    host: Page
+    owner: Guest
+    page: Page
+    guest: Guest
+
+
+@pytest.fixture(name="call")
+async def _call(old: Old) -> InCall:
+    old.house.clock.now = round(time.time() * 1000)  # LiveKit's library signs for the present
+    host, page = old.page("owner"), old.page("guest")
+    room_id = (await host.call("createRoom", name="Atrium"))["roomId"]
+    await page.call("generateLivekitToken", roomId=room_id)
+    call = InCall(room_id, host, await old.over_http(host), page, await old.over_http(page))
+    old.house.livekit.asked.clear()
+    return call
+
+
+async def test_an_old_page_may_stay_in_the_call_without_a_seat(old: Old, call: InCall):
+    assert await old.stays(call.room_id, call.guest.id)
+    assert not await old.stays(call.room_id, "stranger")
+    await old.house.services.state.ban(call.room_id, call.guest.id, None)
+    assert not await old.stays(call.room_id, call.guest.id)
+
+
+async def _leaves(call: InCall) -> None:
+    await call.page.call("leaveRoom", roomId=call.room_id)
+
+
+async def _is_kicked(call: InCall) -> None:
+    kicked = await call.owner.moderate(call.room_id, "kick", userId=call.guest.id)
+    assert kicked.status_code == 204
+
+
+async def _is_banned_and_forgiven(call: InCall) -> None:
+    for action in ("ban", "unban"):
+        done = await call.owner.moderate(call.room_id, action, userId=call.guest.id)
+        assert done.status_code == 204
+
+
+async def _deletes_the_account(call: InCall) -> None:
+    assert (await call.guest("DELETE", "/me")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "goes", [_leaves, _is_kicked, _is_banned_and_forgiven, _deletes_the_account]
+)
+async def test_who_goes_is_out_of_the_call_and_needs_a_new_token(old: Old, call: InCall, goes):
+    await goes(call)
+    assert out_of_call(call.room_id, call.guest.id) in old.house.livekit.asked
+    old.house.clock.pass_s(120)  # a kick keeps people out for a minute
+    assert not await old.stays(call.room_id, call.guest.id)
+
+
+async def test_a_token_for_the_call_outlives_no_account(old: Old, call: InCall):
+    await old.house.services.store.delete_account(call.guest.id)
+    assert not await old.stays(call.room_id, call.guest.id)
+
+
+async def test_the_call_of_a_room_that_ended_cannot_be_joined_again(old: Old, call: InCall):
+    await call.host.call("endRoom", roomId=call.room_id)
+    assert ("DeleteRoom", {"room": call.room_id}) in old.house.livekit.asked
+    assert not await old.stays(call.room_id, call.guest.id)
+
+
+async def test_nor_can_that_of_a_room_whose_time_is_over(old: Old, call: InCall):
+    def age(room: Room) -> Room:
+        return msgspec.structs.replace(room, expires_at=room.created_at)
+
+    await old.house.services.store.change_room(call.room_id, age)
+    assert not await old.stays(call.room_id, call.guest.id)
+
+
+async def test_a_kick_of_someone_who_is_not_known_to_be_there_reaches_the_call_as_well(
+    old: Old, call: InCall
+):
+    await _is_kicked(call)
+    again = await call.owner.moderate(call.room_id, "kick", userId=call.guest.id)
+    refused(again, 409, "conflict")
+    assert old.house.livekit.asked == 2 * [out_of_call(call.room_id, call.guest.id)]
 
 
 @pytest.mark.parametrize(

@@ -143,8 +143,8 @@ AGE_S = (50 * 60.0, 58 * 60.0)
 """A connection is replaced at an age between these; Cloud Run ends every request at an hour."""
 SESSION_S = 60 * 60
 """How long a session may go on without a refresh."""
-VISIT_S = 4 * SESSION_S
-"""How long we remember that someone was given a ticket to a room."""
+VISIT_S = 24 * 3600
+"""How long we remember that someone was given a ticket to a room, or a token for its call alone."""
 
 # A room
 HISTORY = 50
