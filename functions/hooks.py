@@ -3,7 +3,7 @@
 from functions.services import Services
 from functions.speech import hang_up, let_speak
 from functions.telling import tell
-from functions.voice import is_caller
+from functions.voice import caller
 from functions.web import Call, Operation, SignIn
 from vchat.errors import Refused, Why
 from vchat.ids import is_room_id
@@ -43,13 +43,20 @@ async def _act(services: Services, news: News) -> None:
 
 
 async def _joined(services: Services, news: News, member: Member | None) -> None:
-    if member is None:
-        if not await is_caller(services, news.room_id, news.user_id):
-            await hang_up(services, news.room_id, news.user_id)
+    known = (
+        await caller(services, news.room_id, news.user_id)
+        if member is None
+        else (member.role, member.muted)
+    )
+    if known is None:
+        await hang_up(services, news.room_id, news.user_id)
         return
     # Their token may be older than what was decided about them since.
-    if not may_speak(member.role, muted=member.muted):
-        await let_speak(services, news.room_id, news.user_id, member.role, muted=member.muted)
+    role, muted = known
+    if not may_speak(role, muted=muted):
+        await let_speak(services, news.room_id, news.user_id, role, muted=muted)
+    if member is None:
+        return  # who has no seat is not shown
     await services.state.put_note(_stay(news), news.connection.encode(), _STAY_S)
     await _show(services, news.room_id, news.user_id, voice=True)
 

@@ -1,12 +1,13 @@
 """Leave to join a room's voice call, for those who have a seat in it."""
 
-from functions.access import is_open, require_no_ban, require_open
+from functions.access import is_open, rank, require_no_ban, require_open
 from functions.rates import spend
 from functions.services import Services
 from functions.shapes import VoiceTokenMade
 from functions.web import Call, Operation
 from vchat import limits
 from vchat.errors import Refused, Why
+from vchat.policy import Role
 from vchat.times import rfc3339
 from vchat.voice import Speaker
 
@@ -44,14 +45,18 @@ async def remember_caller(services: Services, room_id: str, user_id: str) -> Non
     await services.state.put_note(_caller(room_id, user_id), b"", limits.VISIT_S)
 
 
-async def is_caller(services: Services, room_id: str, user_id: str) -> bool:
-    """Whether someone without a seat may be in the call, still."""
+async def caller(services: Services, room_id: str, user_id: str) -> tuple[Role, bool] | None:
+    """Role and mute of someone who may be in the call without a seat, still; None if not so."""
     state, store = services.state, services.store
     if await state.note(_caller(room_id, user_id)) is None or await state.barred(room_id, user_id):
-        return False
-    room, account = await store.room(room_id), await store.account(user_id)
-    goes_on = room is not None and is_open(room, rfc3339(services.clock()))
-    return goes_on and account is not None
+        return None
+    room = await store.room(room_id)
+    if room is None or not is_open(room, rfc3339(services.clock())):
+        return None
+    if await store.account(user_id) is None:
+        return None
+    standing = await store.standing(room_id, user_id)
+    return rank(room, user_id, standing), standing is not None and standing.muted
 
 
 async def forget_caller(services: Services, room_id: str, user_id: str) -> bool:

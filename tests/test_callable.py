@@ -179,6 +179,19 @@ async def test_an_old_page_may_stay_in_the_call_without_a_seat(old: Old, call: I
     assert not await old.stays(call.room_id, call.guest.id)
 
 
+@pytest.mark.parametrize("decided", [{"action": "mute"}, {"action": "role", "role": "spectator"}])
+async def test_a_token_from_before_gives_nobody_the_voice_that_was_taken_since(
+    old: Old, call: InCall, decided
+):
+    act = {**decided, "userId": call.guest.id}
+    done = await call.owner("POST", f"/rooms/{call.room_id}/moderation", act)
+    assert done.status_code == 204
+    assert await old.stays(call.room_id, call.guest.id)
+    ((method, fields),) = old.house.livekit.asked
+    assert (method, fields["identity"]) == ("UpdateParticipant", call.guest.id)
+    assert "can_publish" not in fields["permission"]
+
+
 async def _leaves(call: InCall) -> None:
     await call.page.call("leaveRoom", roomId=call.room_id)
 
