@@ -9,7 +9,7 @@
 --   ends    hash  user -> when they have waited long enough
 --   cards   hash  user -> the waiter as JSON
 --   totals  hash  pairs, waited (ms, of everyone in a pair)
---   of:*    string  the match of a user as JSON
+--   match:* hash  card (the match of a user as JSON), ends
 
 local call = redis.call
 local now = tonumber(ARGV[2])
@@ -37,11 +37,21 @@ local function renew(user, lease)
   return now - tonumber(call('ZSCORE', key('since'), user))
 end
 
+local function match_of(user)
+  local match = call('HMGET', key('match:' .. user), 'card', 'ends')
+  return match[1] and tonumber(match[2]) > now and match[1]
+end
+
+local function keep_match(user, ends)
+  call('HSET', key('match:' .. user), 'ends', int(ends))
+  call('PEXPIRE', key('match:' .. user), int(ends - now))
+end
+
 local ops = {}
 
 function ops.wait(user, card, lease, most)
   sweep()
-  local match = call('GET', key('of:' .. user))
+  local match = match_of(user)
   if match then return match end
   -- Two who come in the same millisecond still come one after the other, not by their names.
   local last = tonumber(call('ZREVRANGE', key('since'), 0, 0, 'WITHSCORES')[2]) or 0
@@ -54,7 +64,7 @@ end
 
 function ops.stay(user, lease)
   sweep()
-  local match = call('GET', key('of:' .. user))
+  local match = match_of(user)
   if match then return match end
   if not call('ZSCORE', key('since'), user) then return false end
   return renew(user, tonumber(lease))
@@ -75,8 +85,10 @@ function ops.pair(host, guest, match_of_host, match_of_guest, keep)
   sweep()
   local since_host, since_guest = call('ZSCORE', key('since'), host), call('ZSCORE', key('since'), guest)
   if not since_host or not since_guest then return 0 end
-  call('SET', key('of:' .. host), match_of_host, 'PX', keep)
-  call('SET', key('of:' .. guest), match_of_guest, 'PX', keep)
+  for user, card in pairs({ [host] = match_of_host, [guest] = match_of_guest }) do
+    call('HSET', key('match:' .. user), 'card', card)
+    keep_match(user, now + keep)
+  end
   call('HINCRBY', key('totals'), 'pairs', 1)
   call('HINCRBY', key('totals'), 'waited', int(2 * now - since_host - since_guest))
   remove(host)
@@ -84,9 +96,15 @@ function ops.pair(host, guest, match_of_host, match_of_guest, keep)
   return 1
 end
 
+function ops.took(user, keep)
+  local ends = tonumber(call('HGET', key('match:' .. user), 'ends'))
+  if ends and ends > now + keep then keep_match(user, now + keep) end
+  return 0
+end
+
 function ops.leave(user)
   remove(user)
-  call('DEL', key('of:' .. user))
+  call('DEL', key('match:' .. user))
   return 0
 end
 

@@ -64,6 +64,9 @@ class RedisQueue:
         done = await self._run("pair", host.user_id, guest.user_id, of_host, of_guest, keep_ms)
         return bool(done)
 
+    async def took(self, user_id: str) -> None:
+        await self._run("took", user_id, limits.MATCH_LEASE_S * 1000)
+
     async def leave(self, user_id: str) -> None:
         await self._run("leave", user_id)
 

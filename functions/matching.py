@@ -37,8 +37,14 @@ async def join_matching(call: Call, services: Services) -> MatchPlace:
             avoid=wanted.avoid,
         ),
     )
-    place = await queue.wait(me, most_s=wanted.max_wait_s)
-    return await _told(call, services, me, place, wanted.avoid_relays)
+
+    async def wait() -> MatchPlace:
+        place = await queue.wait(me, most_s=wanted.max_wait_s)
+        return await _told(call, services, me, place, wanted.avoid_relays)
+
+    told = await wait()
+    # None for who just came: what they were told of is a match that is over. They wait afresh.
+    return await wait() if told.status == "none" else told
 
 
 async def look_at_matching(call: Call, services: Services) -> MatchPlace:
@@ -67,7 +73,14 @@ async def _told(
     if me is not None and isinstance(place, int):
         place = await _pair(_queue(services), me) or place
     if isinstance(place, Match):
-        return await _matched(call, services, place, avoid)
+        try:
+            return await _matched(call, services, place, avoid)
+        except Refused as refused:
+            if refused.why in (Why.TOO_FAST, Why.UNAVAILABLE):
+                raise
+            # The room takes them no more, or has ended: the match is over.
+            await _queue(services).leave(call.account.id)
+            place = None
     if place is None:
         return MatchPlace(status="none")
     ticket = sign(
@@ -103,6 +116,7 @@ async def _matched(
     room = await _room(call, services, match)
     wish = {"avoid": list(avoid)}
     ticket = await make_ticket(dataclasses.replace(call, found_room=room, body=wish), services)
+    await _queue(services).took(call.account.id)
     return MatchPlace(
         status="matched",
         room_id=room.id,
@@ -152,15 +166,7 @@ def _queue(services: Services) -> Queue:
     return services.queue
 
 
-_REFUSALS = (
-    Why.NOT_FOUND,
-    Why.TOO_FAST,
-    Why.ROOM_ENDED,
-    Why.ROOM_FULL,
-    Why.BANNED,
-    Why.KICKED,
-    Why.AVATAR_NOT_ALLOWED,
-)
+_REFUSALS = (Why.NOT_FOUND, Why.TOO_FAST)
 
 OPERATIONS = (
     Operation(

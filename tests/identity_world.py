@@ -121,10 +121,12 @@ class House:
         assert response.status_code == 200, response.text
         return Guest(self.api, response.json())
 
-    async def sit(self, room: str, *people: Guest, role: Role = Role.MEMBER) -> None:
+    async def sit(
+        self, room: str, *people: Guest, role: Role = Role.MEMBER, invite: str | None = None
+    ) -> None:
         """Seat people as a relay does."""
         for one in people:
-            assert (await one.ticket(room)).status_code == 201
+            assert (await one.ticket(room, invite=invite)).status_code == 201
             guest = Seater(one.id, "さくら", role, None, admitted=True)
             await self.services.state.sit(
                 room,

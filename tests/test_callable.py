@@ -134,6 +134,10 @@ async def test_two_find_each_other(old: Old):
     assert mine["status"] == theirs["status"] == "matched"
     assert mine["roomId"] == theirs["roomId"]
     assert (await one.call("joinRoom", roomId=mine["roomId"]))["isPrivate"]
+    await one.call("endRoom", roomId=mine["roomId"])
+    assert await other.call("findMatch") == waiting
+    assert await other.call("cancelMatch") == {"success": True}
+    assert await one.call("findMatch") == waiting
     assert await one.call("cancelMatch") == {"success": True}
     assert await one.call("findMatch") == waiting
 

@@ -297,7 +297,7 @@ LIVES = {
     "VISIT_S": Kept(_ticket, "vchat:visits:*"),
     "DEDUPE_S": Kept(_said, "vchat:*}:id:*"),
     "LOG_S": Kept(_said, "vchat:*}:log"),
-    "MATCH_KEPT_S": Kept(_matched, "*}:of:*"),
+    "MATCH_KEPT_S": Kept(_matched, "*}:match:*"),
 }
 
 

@@ -108,6 +108,30 @@ async def test_who_left_is_never_paired_and_forgets_a_match(queue):
     assert isinstance(await queue.stay("other"), Match)
 
 
+async def test_a_match_waits_to_be_asked_for_and_then_only_for_a_lost_answer(queue, clock):
+    async def pair() -> None:
+        for user in ("one", "other"):
+            await queue.wait(waiter(user), most_s=60)
+        assert await queue.pair(waiter("one"), waiter("other"), new_room_id())
+
+    await pair()
+    clock.pass_s(limits.MATCH_KEPT_S - 1)
+    assert isinstance(await queue.stay("one"), Match)
+    clock.pass_s(1)
+    assert await queue.stay("one") is None
+
+    await pair()
+    await queue.took("one")
+    for _ in range(3):  # asking again and again keeps it no longer
+        clock.pass_s(limits.MATCH_LEASE_S / 3)
+        await queue.took("one")
+    assert await queue.stay("one") is None
+    assert await queue.wait(waiter("one"), most_s=60) == 0
+    assert isinstance(await queue.wait(waiter("other"), most_s=60), Match)
+    await queue.took("nobody")
+    assert await queue.stay("nobody") is None
+
+
 async def test_nobody_waits_longer_than_they_want(queue, clock):
     await queue.wait(waiter("a"), most_s=20)
     clock.pass_s(10)
@@ -195,6 +219,51 @@ async def test_wishes_and_blocks_are_kept(house: House):
         "name": "さくら",
     }
     assert (await look(other))["status"] == "waiting"
+
+
+async def matched(house: House) -> tuple[Guest, Guest, str]:
+    """Two who were paired, the host first, and their room."""
+    host, guest = await house.api.guest("Aya"), await house.api.guest("Ben")
+    await come(host)
+    room = (await come(guest))["roomId"]
+    assert (await look(host))["roomId"] == room
+    return host, guest, room
+
+
+async def test_who_comes_back_from_a_match_waits_for_the_next(house: House):
+    host, guest, room = await matched(house)
+    assert (await come(guest))["roomId"] == room  # that answer might have been lost
+    house.clock.pass_s(limits.MATCH_LEASE_S)
+    assert (await come(host))["status"] == "waiting"
+    assert (await come(guest))["roomId"] != room
+
+
+@pytest.mark.parametrize("act", ["end", "kick", "ban", "lock", "fill"])
+async def test_a_match_whose_room_takes_them_no_more_is_over(house: House, act):
+    host, guest, room = await matched(house)
+    if act == "end":
+        await host("DELETE", f"/rooms/{room}")
+        assert (await come(host))["status"] == "waiting"
+    elif act == "lock":
+        await host.moderate(room, "lock")
+    elif act == "fill":
+        invite = (await host("POST", f"/rooms/{room}/invites")).json()["invite"]
+        for _ in range(2):
+            await house.sit(room, await house.api.guest(), invite=invite)
+    else:
+        await host.moderate(room, act, userId=guest.id)
+    assert (await look(guest))["status"] == "none"
+    await house.services.queue.leave(host.id)
+    assert (await come(guest))["status"] == "waiting"
+
+
+async def test_who_asks_for_a_match_that_is_over_waits_at_once(house: House):
+    host, guest, room = await matched(house)
+    await host("DELETE", f"/rooms/{room}")
+    assert (await come(guest))["status"] == "waiting"
+    again = await come(host)
+    assert (again["status"], again["partner"]["userId"]) == ("matched", guest.id)
+    assert again["roomId"] != room
 
 
 async def test_who_leaves_is_not_waiting(house: House):

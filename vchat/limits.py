@@ -79,7 +79,7 @@ MATCH_LEASE_S = 15
 """Who waits for a match and is not heard of for this long is gone."""
 MATCH_WAIT_S = 600
 MATCH_KEPT_S = 120
-"""How long a match waits to be asked for."""
+"""How long a match waits to be asked for; after that MATCH_LEASE_S, should the answer be lost."""
 MATCH_ROOM_S = 24 * 3600
 MATCH_AVOID = 100
 MATCH_INTERESTS = 10

@@ -83,6 +83,10 @@ class Queue(Protocol):
     async def pair(self, host: Waiter, guest: Waiter, room_id: str) -> bool:
         """Take both out of the queue as a pair; False when either is no longer waiting."""
 
+    async def took(self, user_id: str) -> None:
+        """They have a ticket to their match: keep it for MATCH_LEASE_S at most, should the answer
+        be lost. Who asks later waits for the next."""
+
     async def leave(self, user_id: str) -> None:
         """Wait no longer, and forget a match that was made. Idempotent."""
 
