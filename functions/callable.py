@@ -177,7 +177,7 @@ async def _call(request: Request, services: Services, *, needs_room: bool) -> Ca
     room_id = data.get("roomId")
     if not isinstance(room_id, str):
         raise Refused(Why.INVALID_REQUEST, "roomId: This field is required.")
-    return replace(call, found_room=await find_room(services, room_id, call.address))
+    return replace(call, found_room=await find_room(services, room_id, call.account.id))
 
 
 def _room(room: RoomView, people: tuple[str, ...]) -> Answer:

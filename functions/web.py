@@ -32,6 +32,7 @@ from vchat.times import rfc3339
 
 T = TypeVar("T", bound=msgspec.Struct)
 _PREFLIGHT_S = 7200
+_EXPECTED = "Expected Authorization: Bearer <accessToken>."
 
 
 class SignIn(Enum):
@@ -178,14 +179,13 @@ def _allow(methods: Iterable[str]) -> str:
 
 async def _call(request: Request, operation: Operation, services: Services) -> Call:
     address = caller_address(request.scope, services.proxies)
+    signed_in = None if operation.sign_in is SignIn.NONE else _signed_in(request, services)
     room_id = request.path_params.get("room_id")
-    room = None if room_id is None else await find_room(services, room_id, address)
+    room = None if room_id is None else await _room(services, room_id, signed_in, address)
     body = {} if operation.body is None else await json_object(request)
-    caller = None
-    if operation.sign_in is not SignIn.NONE:
-        caller = await _caller(request, services)
-        if caller is None and operation.sign_in is SignIn.REQUIRED:
-            raise Refused(Why.UNAUTHENTICATED, "Expected Authorization: Bearer <accessToken>.")
+    if signed_in is None and operation.sign_in is SignIn.REQUIRED:
+        raise Refused(Why.UNAUTHENTICATED, _EXPECTED)
+    caller = None if signed_in is None else await _account(services, signed_in)
     return Call(
         now=services.clock(),
         address=address,
@@ -200,14 +200,15 @@ async def _call(request: Request, operation: Operation, services: Services) -> C
     )
 
 
-async def _caller(request: Request, services: Services) -> Account | None:
-    """Whose access token the request carries; None when it carries none."""
+def _signed_in(request: Request, services: Services) -> str | Refused | None:
+    """Whose access token the request carries; None when it carries none. That it is not valid is
+    not raised, since a room that is not there and bad JSON are told first."""
     header = request.headers.get("authorization")
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
-        raise Refused(Why.UNAUTHENTICATED, "Expected Authorization: Bearer <accessToken>.")
+        return Refused(Why.UNAUTHENTICATED, _EXPECTED)
     try:
         claims = tokens.verify(
             tokens.ACCESS,
@@ -216,11 +217,31 @@ async def _caller(request: Request, services: Services) -> Account | None:
             keys=services.keys.public,
             now=services.clock(),
         )
-    except tokens.TokenExpired as error:
-        raise Refused(Why.TOKEN_EXPIRED) from error
-    except tokens.TokenError as error:
-        raise Refused(Why.UNAUTHENTICATED, "The access token is not valid.") from error
-    account = await services.store.account(claims["sub"])
+    except tokens.TokenExpired:
+        return Refused(Why.TOKEN_EXPIRED)
+    except tokens.TokenError:
+        return Refused(Why.UNAUTHENTICATED, "The access token is not valid.")
+    return str(claims["sub"])
+
+
+async def _room(
+    services: Services, room_id: str, signed_in: str | Refused | None, address: str
+) -> Room:
+    try:
+        return await find_room(
+            services, room_id, signed_in if isinstance(signed_in, str) else address
+        )
+    except Refused as refused:
+        # A page that only has to refresh must hear so, whoever else guesses from its address.
+        if refused.why is Why.TOO_FAST and isinstance(signed_in, Refused):
+            raise signed_in from refused
+        raise
+
+
+async def _account(services: Services, signed_in: str | Refused) -> Account:
+    if isinstance(signed_in, Refused):
+        raise signed_in
+    account = await services.store.account(signed_in)
     if account is None:
         raise Refused(Why.UNAUTHENTICATED, "The account no longer exists.")
     return account

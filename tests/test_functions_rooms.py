@@ -280,3 +280,21 @@ async def test_who_guesses_rooms_is_stopped_and_cannot_tell_a_hit_from_a_miss(wo
     assert 0 < await redis.ttl(pause) <= limits.GUESSING_PAUSE_S
     await redis.delete(pause)  # as time does
     assert (await guesser("GET", f"/rooms/{room}")).status_code == 200
+
+
+async def test_who_guesses_pauses_nobody_else_behind_the_address(world: World):
+    owner, guesser, sleeper = [await world.guest() for _ in range(3)]
+    room = await owner.room()
+    for _ in range(limits.ROOM_MISSES.burst + 1):
+        await guesser("GET", f"/rooms/{new_room_id()}")
+        await world.api("GET", f"/rooms/{new_room_id()}")
+    # Whoever did not sign in cannot be told from the guesser, hit or miss.
+    for guess in (room, new_room_id()):
+        refused(await world.api("GET", f"/rooms/{guess}"), 429, "too-fast")
+        refused(await guesser.ticket(guess), 429, "too-fast")
+    assert (await owner.ticket(room)).status_code == 201
+    assert (await owner("GET", f"/rooms/{room}")).status_code == 200
+    # A page that slept has to refresh its token, and must be told.
+    world.clock.pass_s(limits.ACCESS_TOKEN_S + limits.CLOCK_LEEWAY_S)
+    refused(await sleeper.ticket(room), 401, "token-expired")
+    refused(await sleeper.ticket(new_room_id()), 401, "token-expired")

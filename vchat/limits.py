@@ -44,8 +44,8 @@ RELAY_URL_LENGTH = 2048
 INVITE_TRIES = Rate(burst=20, per_s=0.2)
 """Invites that one account presents, right or wrong."""
 ROOM_MISSES = Rate(burst=60, per_s=0.5)
-"""Rooms that one address asks for and that are not there; then it is answered nothing about rooms
-for GUESSING_PAUSE_S."""
+"""Rooms that one account asks for and that are not there, or one address without a sign-in; then it
+is answered nothing about rooms for GUESSING_PAUSE_S."""
 GUESSING_PAUSE_S = 60
 
 HEAD_S = 10.0
