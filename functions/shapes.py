@@ -77,6 +77,8 @@ class NewRoom(Shape, frozen=True, kw_only=True):
 
 
 class RoomChanges(Shape, frozen=True, kw_only=True):
+    """Who is inside is held to changed `uses` with their next ticket, within an hour."""
+
     name: RoomName | None = None
     description: Description | None = None
     visibility: Visibility | None = None
