@@ -65,6 +65,12 @@ class FastProtocol(WebSocketsSansIOProtocol):
         extensions[LINE_EXTENSION] = self._take
         await super().run_asgi()
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.close_sent:
+            # A denied handshake is answered, which uvicorn would log as the application's mistake.
+            self.handshake_complete = True
+
     def _take(self) -> "FastLine":
         self._line = FastLine(self)
         return self._line

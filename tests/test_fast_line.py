@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from relay.fast_line import FastLine
 from relay.line import AsgiLine, Frame, Line, line_over
@@ -184,6 +185,17 @@ async def test_a_refusal_before_the_accept_is_an_http_answer():
     async with serving(refuse) as (url, _):
         with pytest.raises(Exception, match="403"):
             await connect(url)
+
+
+async def test_a_denied_handshake_is_an_answer_and_nothing_to_log(caplog):
+    async def deny(websocket: WebSocket) -> None:
+        await websocket.send_denial_response(PlainTextResponse("not now", 503))
+
+    async with serving(deny) as (url, _):
+        with pytest.raises(InvalidStatus) as denied:
+            await connect(url)
+    assert (denied.value.response.status_code, denied.value.response.body) == (503, b"not now")
+    assert caplog.records == []
 
 
 async def test_what_is_sent_before_anyone_listens_is_heard_first():
