@@ -50,8 +50,13 @@ _OF_STATUS = {
 }
 
 
+class _Privacy(msgspec.Struct, frozen=True, rename="camel"):
+    is_private: bool = False
+
+
 async def create_room(call: Call, services: Services) -> Answer:
-    visibility = Visibility.PRIVATE if call.body.get("isPrivate") is True else Visibility.PUBLIC
+    private = call.read(_Privacy).is_private
+    visibility = Visibility.PRIVATE if private else Visibility.PUBLIC
     made = await rooms.make_room(
         replace(call, body={**call.body, "visibility": visibility.value}), services
     )

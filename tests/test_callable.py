@@ -125,6 +125,16 @@ async def test_private_rooms_want_an_invite(old: Old):
     assert (await owner.call("joinRoom", roomId=room_id))["isPrivate"]
 
 
+async def test_a_room_that_is_to_be_private_in_other_words_is_not_made_public(old: Old):
+    owner = old.page("owner")
+    for private in ("true", "yes", 1, 0, [], {}):
+        response = await owner.post("createRoom", {"data": {"name": "Den", "isPrivate": private}})
+        assert response.json()["error"]["status"] == "INVALID_ARGUMENT"
+        assert "isPrivate" in response.json()["error"]["message"]
+    for public in ({}, {"isPrivate": None}, {"isPrivate": False}):
+        assert not (await owner.call("createRoom", name="Atrium", **public))["isPrivate"]
+
+
 async def test_two_find_each_other(old: Old):
     one, other = old.page("one"), old.page("other")
     waiting = {"status": "waiting", "roomId": None, "partnerId": None}
