@@ -334,7 +334,12 @@ FRAMES: dict[str, Callable[[int], dict[str, Any]]] = {
     "MESSAGE_ID_LENGTH": lambda n: {**CHAT, "id": "字" * n},
     "SIGNAL_NAME_LENGTH": lambda n: {**SIGNAL, "name": "字" * n},
     "SIGNAL_BYTES": lambda n: {**SIGNAL, "data": "x" * (n - 2)},
+    "NESTING": lambda n: {**SIGNAL, "data": _nested(n - 1)},  # in one object, the frame
 }
+
+
+def _nested(depth: int) -> list[Any]:
+    return [_nested(depth - 1)] if depth > 1 else []
 
 
 @pytest.mark.parametrize("name", FRAMES)

@@ -275,6 +275,29 @@ async def test_a_message_that_cannot_be_used_is_refused_and_the_connection_stays
     assert (await ben.text("chat"))["text"] == "still here"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"type":"signal","id":"x","name":"n","data":%s}',
+        '{"more":%s,"type":"chat","id":"x","text":"hi"}',
+        '{"type":"signal","name":"[[{","id":"x","data":["\\"]\\\\",%s,0]}',
+    ],
+)
+async def test_what_nests_too_deep_is_refused_at_any_depth(relay, room, message):
+    aya = await relay.join(room.id, "aya")
+    for depth in (limits.NESTING, 1000, 2000, 7000):
+        for opening, closing in ("[]", ('{"a":', "}")):
+            deep = message % (opening * depth + "1" + closing * depth)
+            if len(deep) > limits.FRAME_BYTES:
+                continue
+            await aya.socket.send(deep)
+            error = await aya.text("error")
+            assert (error["code"], error["id"]) == ("invalid-request", "x")
+    brackets = "[" * 100
+    await aya.send(type="chat", id="after", text=brackets)  # in text they mean nothing
+    assert (await aya.text("chat"))["text"] == brackets
+
+
 async def test_two_thousand_code_points_are_not_too_long(relay, room):
     aya = await relay.join(room.id, "aya")
     await aya.send(type="chat", id="m", text="👋" * 2000)

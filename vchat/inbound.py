@@ -1,6 +1,9 @@
 """What a browser may send as text: each message's shape and limits, and the one way to read it."""
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 from typing import Annotated, Any
 
 import msgspec
@@ -83,22 +86,52 @@ class Unusable:
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _TYPES = frozenset({"hello", "chat", "signal", "refresh", "pong", "doze", "leave"})
+_STRING = r'"(?:[^"\\]+|\\.)*+"?'
+_STRINGS = re.compile(_STRING, re.DOTALL)
+_MARKS = re.compile(rf"({_STRING}|[\[\]{{}}])", re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def parse(text: str) -> Message | Unusable:
     """Read one text frame. Raises Refused(PROTOCOL_ERROR) if it is not a JSON object."""
+    # A decoder gives up at a depth that depends on the stack, and cannot say whose message it was.
+    if text.count("[") + text.count("{") > limits.NESTING and _nests_too_deep(text):
+        return _unusable(_shallow(text), f"Expected at most {limits.NESTING} levels of nesting.")
     try:
         return _decoder.decode(text)
     except msgspec.ValidationError as error:
         return _unusable(text, str(error))
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise Refused(Why.PROTOCOL_ERROR, "Expected a JSON object.") from error
+
+
+def _nests_too_deep(text: str) -> bool:
+    bare = _STRINGS.sub("", text).encode(errors="replace").translate(None, _NO_BRACKETS)
+    return max(_levels(bare.decode()), default=0) > limits.NESTING
+
+
+def _shallow(text: str) -> str:
+    """The text with nothing in whatever lies too deep, so that the rest can be read."""
+    first, *rest = _MARKS.split(text)
+    kept = [first]
+    for mark, after, level in zip(rest[::2], rest[1::2], _levels(rest[::2]), strict=True):
+        if level <= limits.NESTING:
+            kept += (mark, after)
+        elif level == limits.NESTING + 1 and mark in ("[", "{"):
+            kept.append(mark)
+    return "".join(kept)
+
+
+def _levels(marks: Iterable[str]) -> Iterator[int]:
+    """How many are open after each."""
+    return accumulate(map(_STEPS.get, marks, repeat(0)))
 
 
 def _unusable(text: str, detail: str) -> Unusable:
     try:
         fields: Any = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError):
         fields = None
     if not isinstance(fields, dict):
         raise Refused(Why.PROTOCOL_ERROR, "Expected a JSON object.")

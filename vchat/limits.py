@@ -113,6 +113,8 @@ TEXT_LENGTH = 2000
 MESSAGE_ID_LENGTH = 64
 SIGNAL_NAME_LENGTH = 64
 SIGNAL_BYTES = 4 * 1024
+NESTING = 64
+"""Objects and lists within each other in a text frame, itself included."""
 CHAT = Rate(burst=40, per_s=5)
 SIGNAL = Rate(burst=40, per_s=20)
 CONTROL = Rate(burst=20, per_s=2)
