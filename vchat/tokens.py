@@ -163,6 +163,9 @@ def read_ticket(
     """A ticket to this room, or Refused: judged by signature and type, then expiry, then room."""
     try:
         claims = verify(TICKET, token, issuer=issuer, keys=keys, now=now)
+        made_at = claims.get("made", claims["iat"] * 1000)
+        if not isinstance(claims["name"], str) or type(made_at) is not int:
+            raise TokenError("name must be text, and made a whole number")
         ticket = Ticket(
             jti=claims["jti"],
             user_id=claims["sub"],
@@ -172,7 +175,7 @@ def read_ticket(
             avatar=msgspec.convert(claims["avatar"], Avatar | None),
             admitted=claims["admitted"] is True,
             muted=claims["muted"] is True,
-            made_at=int(claims.get("made", claims["iat"] * 1000)),
+            made_at=made_at,
             expires_at=claims["exp"],
         )
     except TokenExpired as error:
