@@ -57,6 +57,9 @@ class NextAuthSessions:
             # joserfc raises bare ValueError for junk. Nothing of it is shown: it may hold parts.
             raise Refused(Why.UNAUTHENTICATED, "The session is not valid here.") from error
 
+    async def close(self) -> None:
+        """Nobody is asked here, so nothing is open."""
+
     def _session(self, text: str) -> tuple[str | None, str]:
         """The JWE in a text, and the name of the cookie that it came in, if it says."""
         if len(text) > _TOKEN_BYTES:

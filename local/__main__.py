@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import uvloop
 from fakeredis import FakeAsyncRedis
@@ -62,8 +63,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStore]:
-    """Everything, joined in memory. Raises ConfigError when the data cannot be used."""
+class _Open(Protocol):
+    async def close(self) -> None: ...
+
+
+def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, list[_Open]]:
+    """Everything, joined in memory, and what has to be closed when the relay has stopped. Raises
+    ConfigError when the data cannot be used."""
     origins = frozenset({f"http://localhost:{port}", f"http://127.0.0.1:{port}"})
     issuer = f"http://localhost:{port}/api"
     relay_url = f"ws://localhost:{port}"
@@ -73,6 +79,9 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
     state = RedisState(redis)
     queue = RedisQueue(redis)
     bus = InProcessBus()
+    providers = identity_providers(settings.providers)
+    vroid = hub_access(settings.providers)
+    calls = voice(settings.providers)
     api = build(
         Services(
             store=store,
@@ -81,9 +90,9 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
             keys=ring,
             issuer=issuer,
             relay_urls=(relay_url,),
-            providers=identity_providers(settings.providers),
-            vroid=hub_access(settings.providers),
-            voice=voice(settings.providers),
+            providers=providers,
+            vroid=vroid,
+            voice=calls,
             queue=queue,
             origins=origins,
         )
@@ -111,7 +120,8 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, SqliteStor
     page_relays = (relay_url, f"ws://127.0.0.1:{port}")
     allowed = pages.elsewhere(page_relays, settings.providers)
     app = Starlette(routes=[Mount("/api", api), *relay.routes, *pages.routes(allowed)])
-    return app, relay, store
+    called = (*providers.values(), None if vroid is None else vroid.hub, calls)
+    return app, relay, [store, *(one for one in called if one is not None)]
 
 
 async def _run(settings: Settings) -> None:
@@ -121,14 +131,15 @@ async def _run(settings: Settings) -> None:
         problem = f"Port {settings.port} cannot be used: {error.strerror}."
         raise ConfigError([problem, "Choose another, as in: make run PORT=8090"]) from error
     port = listener.getsockname()[1]
-    app, relay, store = compose(settings, port)
+    app, relay, opened = compose(settings, port)
     relay.start()
     print(f"V-Chat is at http://localhost:{port} (Ctrl-C ends it)", flush=True)
     try:
         await serve(app, listener, lambda: relay.hub.dismiss(_DISMISS_S))
     finally:
         await relay.stop()
-        await store.close()
+        for one in opened:
+            await one.close()
 
 
 def main() -> None:

@@ -108,6 +108,19 @@ async def test_everybody_hears_of_the_end_before_the_process_goes(server, http):
     assert await asyncio.to_thread(server.process.wait, 15) == 0
 
 
+async def test_the_process_lets_go_of_what_it_called_and_ends_without_a_word(tmp_path):
+    nowhere = {"LIVEKIT_URL": "ws://127.0.0.1:1", "LIVEKIT_API_KEY": "k"}
+    with local(tmp_path / "data", **nowhere, LIVEKIT_API_SECRET="s" * 32) as server:
+        async with httpx.AsyncClient(base_url=f"{server.url}/api") as http:
+            aya = await Person.guest(http, "Aya")
+            room = await aya.make_room()
+            assert (await aya.call("DELETE", f"/rooms/{room['id']}")).status_code == 204
+        assert await asyncio.to_thread(server.end) == 0
+    said = (tmp_path / "data.log").read_text()
+    assert "voice call not told" in said  # so it was called
+    assert "ERROR" not in said
+
+
 def refused_start(tmp_path, **changes: str) -> str:
     ended = subprocess.run(
         [sys.executable, "-m", "local"],

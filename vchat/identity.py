@@ -29,6 +29,8 @@ class IdentityProvider(Protocol):
         is over; with UNAVAILABLE when the provider would have to be asked and cannot be.
         """
 
+    async def close(self) -> None: ...
+
 
 IdentityProviders = Mapping[str, IdentityProvider]
 """By name, the `provider` of Identity. Only what is configured is in it."""
