@@ -71,6 +71,7 @@ _RULES: dict[type, tuple[Callable[[str], str], dict[str, Any]]] = {
     Id: (_id, {"type": "string"}),
     Moment: (_moment, {"type": "string", "format": "date-time"}),
 }
+_DIGITS = re.compile(r"-?[0-9]+")
 _PLACE = re.compile(r" - at `[^`]*`$")
 
 
@@ -91,6 +92,8 @@ def read(kind: type[T], given: Mapping[str, Any], *, strict: bool = True) -> T:
             continue
         try:
             made = msgspec.convert(value, field.type, strict=strict, dec_hook=_made_by_rule)
+            if not strict and type(made) is int and not _DIGITS.fullmatch(value):
+                raise msgspec.ValidationError("Expected `int`, got `str`")  # 1e1 is one to msgspec
             # Back to plain text: msgspec does not write subclasses of str.
             values[field.name] = str(made) if type(made) in _RULES else made
         except msgspec.ValidationError as error:
