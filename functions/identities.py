@@ -1,9 +1,11 @@
 """One account, many identities: linking another, and taking one away."""
 
+from typing import get_args
+
 from functions.exchange import prove
 from functions.rates import spend
 from functions.services import Services
-from functions.shapes import ProviderToken, User, user_of
+from functions.shapes import Provider, ProviderToken, User, user_of
 from functions.vroid import drop_grant, keep_grant
 from functions.web import Call, Operation
 from vchat import limits
@@ -28,6 +30,8 @@ async def link_identity(call: Call, services: Services) -> User:
 
 async def unlink_identity(call: Call, services: Services) -> None:
     provider = call.params["provider"]
+    if provider not in get_args(Provider):
+        raise Refused(Why.NOT_FOUND, "There is no such provider.")
     if provider == VROID:
         await drop_grant(services, call.account.id)
     await services.store.unlink_identity(call.account.id, provider)
@@ -51,5 +55,6 @@ OPERATIONS = (
         summary="Unlink a provider's identity, and revoke what was granted there",
         handler=unlink_identity,
         status=204,
+        refusals=(Why.NOT_FOUND,),
     ),
 )

@@ -71,7 +71,7 @@ def refusals(operation: Operation) -> list[Why]:
     found = set(operation.refusals)
     if "{room_id}" in operation.path:
         found |= {Why.ROOM_NOT_FOUND, Why.TOO_FAST}
-    if operation.body is not None:
+    if operation.reads_json:
         found |= {Why.INVALID_JSON, Why.INVALID_REQUEST, Why.PAYLOAD_TOO_LARGE}
     if operation.query is not None:
         found.add(Why.INVALID_REQUEST)

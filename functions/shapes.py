@@ -27,11 +27,14 @@ class GuestSignIn(Shape, frozen=True, kw_only=True):
     name: PersonName
 
 
+Provider = Literal["firebase", "nextauth", "vroid"]
+
+
 class ProviderToken(Shape, frozen=True, kw_only=True):
     """What a provider issued: a Firebase ID token; a NextAuth session, as the cookie's value, a
     whole Cookie header or a Bearer value; the code that a sign-in at VRoid Hub ended with."""
 
-    provider: Literal["firebase", "nextauth", "vroid"]
+    provider: Provider
     token: Annotated[str, Meta(min_length=1, max_length=limits.SIGN_IN_TOKEN_BYTES)]
 
 

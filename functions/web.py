@@ -115,6 +115,11 @@ class Operation:
     refusals: tuple[Why, ...] = ()
     cache: str = "no-store"
 
+    @property
+    def reads_json(self) -> bool:
+        """Whether a body is judged as JSON, even where none has to be there."""
+        return self.method in ("POST", "PUT", "PATCH") and not self.signed_body
+
 
 def application(operations: Iterable[Operation], services: Services) -> Starlette:
     """These operations as an app; it may be mounted at any path."""
@@ -182,7 +187,7 @@ async def _call(request: Request, operation: Operation, services: Services) -> C
     signed_in = None if operation.sign_in is SignIn.NONE else _signed_in(request, services)
     room_id = request.path_params.get("room_id")
     room = None if room_id is None else await _room(services, room_id, signed_in, address)
-    body = {} if operation.body is None else await json_object(request)
+    body = await json_object(request) if operation.reads_json else {}
     if signed_in is None and operation.sign_in is SignIn.REQUIRED:
         raise Refused(Why.UNAUTHENTICATED, _EXPECTED)
     caller = None if signed_in is None else await _account(services, signed_in)

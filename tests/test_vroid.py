@@ -163,6 +163,13 @@ async def test_unlinking_revokes_at_the_hub_and_forgets(house: House):
     assert (await house.someone()).id != person.id
 
 
+async def test_only_a_provider_that_there_is_can_be_unlinked(house: House):
+    person = await house.someone()
+    for unknown in ("zz", "VRoid", "%00"):
+        refused(await person("DELETE", f"/me/identities/{unknown}"), 404, "not-found")
+    assert (await person("DELETE", "/me/identities/firebase")).status_code == 204  # none linked
+
+
 async def test_unlinking_works_while_the_hub_is_away(house: House):
     person = await house.someone()
     house.hub.trouble = "503"
