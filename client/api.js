@@ -36,6 +36,7 @@ export class VChatApi {
     this.#session = new SignedIn({
       storage, clock, locks: /** @type {any} */ (locks),
       renew: (refreshToken) => this.request("POST", "/auth/refresh", { body: { refreshToken }, anonymous: true }),
+      revoke: (refreshToken) => this.request("POST", "/auth/logout", { body: { refreshToken }, anonymous: true }),
     });
   }
 
@@ -50,11 +51,7 @@ export class VChatApi {
   exchange(provider, token) { return this.#signIn("/auth/exchange", { provider, token }); }
 
   /** Ends the session; if the server cannot be told, it still ends here, and the error says so. */
-  async logout() {
-    const { refreshToken } = this.#session;
-    this.#session.end();
-    if (refreshToken) await this.request("POST", "/auth/logout", { body: { refreshToken }, anonymous: true });
-  }
+  logout() { return this.#session.signOut(); }
 
   /** @returns {Promise<User>} */
   async me() { return this.#keepUser(await this.request("GET", "/me")); }

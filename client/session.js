@@ -21,6 +21,7 @@ export class SignedIn {
   #clock;
   #locks;
   #renew;
+  #revoke;
   /** @type {{token: string, staleAt: number} | null} */
   #access = null;
   /** Without storage it lives here. @type {string | null} */
@@ -30,13 +31,14 @@ export class SignedIn {
 
   /**
    * @param {{storage: import("./types.js").KeyValueStore | null, clock: import("./types.js").Clock, locks: Locks | null,
-   *   renew: (refreshToken: string) => Promise<import("./types.js").Session>}} ports
+   *   renew: (refreshToken: string) => Promise<import("./types.js").Session>, revoke: (refreshToken: string) => Promise<unknown>}} ports
    */
-  constructor({ storage, clock, locks, renew }) {
+  constructor({ storage, clock, locks, renew, revoke }) {
     this.#storage = storage;
     this.#clock = clock;
     this.#locks = locks;
     this.#renew = renew;
+    this.#revoke = revoke;
   }
 
   get refreshToken() {
@@ -59,6 +61,13 @@ export class SignedIn {
     this.user = null;
   }
 
+  /** Ends the session here, then at the server. */
+  async signOut() {
+    const { refreshToken } = this;
+    this.end();
+    if (refreshToken) await this.#revoke(refreshToken);
+  }
+
   /**
    * @param {string | null} [refused] a token that was just refused: do not give it again
    * @returns {Promise<string>} an access token good for at least half a minute
@@ -78,6 +87,10 @@ export class SignedIn {
       if (!refreshToken) throw new ApiError({ status: 401, code: "unauthenticated", detail: "Sign in first." });
       try {
         const session = await this.#renew(refreshToken);
+        if (this.refreshToken !== refreshToken) { // signed out meanwhile, or in as somebody else: this one is nobody's
+          await this.#revoke(session.refreshToken);
+          throw new ApiError({ status: 401, code: "unauthenticated", detail: "The sign-in was ended meanwhile." });
+        }
         this.begin(session);
         return session.accessToken;
       } catch (error) {

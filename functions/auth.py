@@ -54,7 +54,7 @@ async def refresh(call: Call, services: Services) -> Session:
 async def logout(call: Call, services: Services) -> None:
     token = opaque.read(_REFRESH, call.read(RefreshToken).refresh_token)
     if token is not None:
-        await services.store.end_family(token.id)
+        await services.store.end_family(token.id, token.hash)
 
 
 def _session(call: Call, services: Services, account: Account, refresh_token: str) -> Session:
@@ -102,9 +102,10 @@ OPERATIONS = (
         target="auth",
         method="POST",
         path="/auth/logout",
-        summary="Sign out: the refresh token is no longer good",
+        summary="Sign out: the refresh token, which is all the proof there is, is no longer good",
         handler=logout,
         body=RefreshToken,
         status=204,
+        sign_in=SignIn.NONE,
     ),
 )

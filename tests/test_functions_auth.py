@@ -1,14 +1,34 @@
 """Signing in, staying signed in, the own account."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from tests.components import need
 from tests.http_api import pointers, refused
 from tests.http_world import World
 from tests.http_world import _world as _world
 from vchat import limits
 from vchat.tokens import ACCESS, TICKET, sign
+
+CLIENT = Path(__file__).parents[1] / "client" / "index.js"
+_SIGNS_OUT = """
+const [sdk, base] = process.argv.slice(1);
+const { VChatApi } = await import(sdk);
+const kept = new Map();
+const storage = {
+  getItem: (key) => kept.get(key) ?? null,
+  setItem: (key, value) => void kept.set(key, value),
+  removeItem: (key) => void kept.delete(key),
+};
+const api = new VChatApi(base, { storage });
+await api.guest("Aya");
+const [token] = kept.values();
+await api.logout();
+if (kept.size > 0) throw new Error("something is left");
+process.stdout.write(token);
+"""
 
 
 async def test_a_name_is_enough_to_be_a_guest(world: World):
@@ -121,15 +141,39 @@ async def test_what_is_no_refresh_token_is_refused(world: World, token):
     refused(await refresh(world, token), 401, "unauthenticated")
 
 
+async def sign_out(world: World, token: str) -> None:
+    """The refresh token is the proof: no access token goes along."""
+    done = await world.api("POST", "/auth/logout", {"refreshToken": token})
+    assert done.status_code == 204
+
+
 async def test_signing_out_ends_this_sign_in_only(world: World):
-    guest = await world.guest()
+    guest, other = await world.guest(), await world.guest()
     token = guest.session["refreshToken"]
-    other = await world.guest()
     for _ in range(2):
-        done = await guest("POST", "/auth/logout", {"refreshToken": token})
-        assert done.status_code == 204
+        await sign_out(world, token)
     refused(await refresh(world, token), 401, "unauthenticated")
     assert (await refresh(world, other.session["refreshToken"])).status_code == 200
+
+
+async def test_nobody_is_signed_out_by_who_does_not_hold_their_token(world: World):
+    guest = await world.guest()
+    old = guest.session["refreshToken"]
+    token = (await refresh(world, old)).json()["refreshToken"]
+    for bad in (token[:-43] + "A" * 43, old, "x", ""):
+        await sign_out(world, bad)
+    assert (await refresh(world, token)).status_code == 200
+
+
+async def test_a_page_signs_out_with_the_sdk(world: World):
+    node = await asyncio.create_subprocess_exec(
+        need("node"),
+        *("--input-type=module", "--eval", _SIGNS_OUT, CLIENT.as_uri(), world.api.base),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    token = (await node.communicate())[0].decode()
+    assert node.returncode == 0
+    refused(await refresh(world, token), 401, "unauthenticated")
 
 
 async def test_the_store_holds_no_refresh_token(world: World, tmp_path):

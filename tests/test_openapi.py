@@ -44,7 +44,7 @@ async def test_every_operation_answers_as_described(world: World):
     await api("GET", "/.well-known/jwks.json")
     session = {"refreshToken": owner.session["refreshToken"]}
     session = {"refreshToken": (await api("POST", "/auth/refresh", session)).json()["refreshToken"]}
-    await owner("POST", "/auth/logout", session)
+    await api("POST", "/auth/logout", session)
     await owner("GET", "/me")
     await owner("PATCH", "/me", {"name": "Momo"})
     await owner("PUT", "/me/avatar", {"source": "preset", "id": "fox"})

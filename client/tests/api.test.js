@@ -155,6 +155,25 @@ test("logging out forgets the session here even if the server cannot be told", a
   assert.deepEqual(asked.at(-1).body, { refreshToken: "refresh-1" });
 });
 
+test("logging out also ends what a renewal on its way brings", async (t) => {
+  let release;
+  const held = new Promise((resolve) => { release = resolve; });
+  const { api, asked, clock } = await arrange(t, async ({ path }, session) => {
+    if (path === "/api/auth/refresh") await held;
+    return path === "/api/auth/logout" ? [204, null] : [200, session()];
+  });
+  await api.guest("Yuki");
+  clock.advance(900_000);
+  const late = assert.rejects(api.me(), { status: 401 });
+  while (asked.at(-1).path !== "/api/auth/refresh") await new Promise(setImmediate);
+  await api.logout();
+  release();
+  await late;
+  assert.equal(api.signedIn, false);
+  const ended = asked.filter(({ path }) => path === "/api/auth/logout");
+  assert.deepEqual(ended.map(({ body, token }) => [body.refreshToken, token]), [["refresh-1", null], ["refresh-2", null]]);
+});
+
 test("a refusal carries all a page needs", async (t) => {
   const problem = { type: "about:blank", title: "Bad", status: 400, detail: "The name is too long.", code: "invalid-request", requestId: "q1", errors: [{ pointer: "/name", detail: "At most 40." }] };
   const { api } = await arrange(t, () => [400, problem]);
