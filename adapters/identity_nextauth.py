@@ -9,7 +9,6 @@ A256CBC-HS512, salted with the name of the session cookie. A cookie above 4 KiB 
 import base64
 import re
 from functools import cache
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import unquote
 
@@ -53,8 +52,9 @@ class NextAuthSessions:
             name, session = self._session(token)
             claims = self._decrypted(session, [name] if name else list(self._names))
             return _person(claims, now)
-        except (JoseError, ValueError, CookieError) as error:
-            # joserfc raises bare ValueError for junk. Nothing of it is shown: it may hold parts.
+        except (JoseError, ValueError, RecursionError) as error:
+            # joserfc raises bare ValueError for junk, and JSON may be nested without end. Nothing
+            # of it is shown: it may hold parts.
             raise Refused(Why.UNAUTHENTICATED, "The session is not valid here.") from error
 
     async def close(self) -> None:
@@ -69,7 +69,7 @@ class NextAuthSessions:
             return None, unquote(rest.strip())
         if "=" not in text:
             return None, unquote(text.strip())
-        cookies = {name: one.value for name, one in SimpleCookie(text).items()}
+        cookies = _cookies(text)
         for name in self._names:
             if name in cookies:
                 return name, unquote(cookies[name])
@@ -103,6 +103,15 @@ class NextAuthSessions:
         info = f"{maker} Generated Encryption Key" + (f" ({cookie})" if cookie else "")
         kdf = HKDF(SHA256(), size, salt=cookie.encode(), info=info.encode())
         return OctKey.import_key(kdf.derive(self._secret))
+
+
+def _cookies(header: str) -> dict[str, str]:
+    """The cookies in a header; of two with one name the first, as NextAuth takes it.
+
+    Not http.cookies, which reads nothing at all of a header with one odd cookie in it.
+    """
+    pairs = (pair.partition("=") for pair in reversed(header.split(";")))
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _joined(cookies: dict[str, str], name: str) -> str:

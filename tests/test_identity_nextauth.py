@@ -48,6 +48,9 @@ def sealed(claims: object, enc: str = "A256GCM", cookie: str = "", **header: str
         (V5_SITE, V5["token"]),
         (V5_SITE, V5["secureToken"]),
         (V5_SITE, f"a=b; __Secure-authjs.session-token={V5['secureToken']}"),
+        (V4_SITE, f'prefs={{"a":1}}; next-auth.session-token={V4["token"]}'),
+        (V4_SITE, f"theme=dark mode; flag; é=1; next-auth.session-token={V4['token']} ;=;"),
+        (V4_SITE, f"next-auth.session-token={V4['token']};next-auth.session-token=older"),
     ],
 )
 async def test_a_real_session_says_who_it_is(site, token):
@@ -136,6 +139,7 @@ async def test_a_tampered_session_is_refused(real):
         f"e30..{'A' * 16}.AAAA.{'A' * 22}",
         f"W10..{'A' * 16}.AAAA.{'A' * 22}",
         "\ud800" * 5,
+        f"{base64.urlsafe_b64encode(b'[' * 1500).decode()}..{'A' * 16}.AAAA.{'A' * 22}",
     ],
 )
 async def test_junk_is_refused_and_breaks_nothing(token):
