@@ -4,6 +4,7 @@ Models never pass through here: a download is an address that the Hub redirects 
 the person's own client, and into no log. Nothing the Hub says is followed anywhere but on the Hub.
 """
 
+import asyncio
 import base64
 import binascii
 import re
@@ -25,6 +26,7 @@ from vchat.times import parse_rfc3339, rfc3339
 HUB = "https://hub.vroid.com"
 _VERSION = {"X-Api-Version": "11"}
 _DEADLINE_S = 8.0
+"""For a whole answer: what comes drop by drop would keep to any deadline between two of them."""
 _MOST_BYTES = 4 * 1024 * 1024
 _WAIT_MS = 60_000  # "wait a few minutes" is all that the Hub says of its limits
 _NAME_LENGTH = 80
@@ -36,6 +38,8 @@ _PATHS = {
     Shelf.PICKS: "/api/staff_picks",
 }
 _SCOPE = "default"
+_OTHER_SHAPE = (AttributeError, KeyError, TypeError, ValueError)
+"""What comes of reading an answer in which something is not what it should be."""
 
 
 class VroidHub:
@@ -96,7 +100,7 @@ class VroidHub:
                 refresh_token=_text(answer.get("refresh_token") or old),
                 expires_at=int(now) + int(answer["expires_in"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except _OTHER_SHAPE as error:
             raise _odd() from error
 
     @property
@@ -108,7 +112,7 @@ class VroidHub:
         try:
             user = answer["data"]["user_detail"]["user"]
             identity = Identity(provider=PROVIDER, subject=_text(user["id"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except _OTHER_SHAPE as error:
             raise _odd() from error
         return Person(identity, shown_name(user.get("name")))
 
@@ -126,7 +130,7 @@ class VroidHub:
             if shelf is Shelf.PICKS:
                 rows = [row["character_model"] for row in rows]
             models = tuple(_model(row) for row in rows)
-        except (KeyError, TypeError, ValueError) as error:
+        except _OTHER_SHAPE as error:
             raise _odd() from error
         return ModelPage(models, _next_cursor(answer, path))
 
@@ -135,7 +139,7 @@ class VroidHub:
         answer = await self._call("GET", path, access_token)
         try:
             return _model(answer["data"]["character_model"])
-        except (KeyError, TypeError, ValueError) as error:
+        except _OTHER_SHAPE as error:
             raise _odd() from error
 
     async def download(self, model_id: str, access_token: str) -> Download:
@@ -146,7 +150,7 @@ class VroidHub:
             if not _LICENSE_ID.fullmatch(license_id):
                 raise ValueError("not a licence")
             expires_at = rfc3339(parse_rfc3339(_text(answer["data"]["expires_at"])))
-        except (KeyError, TypeError, ValueError) as error:
+        except _OTHER_SHAPE as error:
             raise _odd() from error
         path = f"/api/download_licenses/{license_id}/download"
         response = await self._send("GET", path, token=access_token)
@@ -178,24 +182,26 @@ class VroidHub:
         headers = {**_VERSION, **({"Authorization": f"Bearer {token}"} if token else {})}
         try:
             request = self._http.build_request(method, path, headers=headers, **more)
-            response = await self._http.send(request, stream=True)
-            try:
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > _MOST_BYTES:
-                        raise _odd()
-            finally:
-                await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            async with asyncio.timeout(_DEADLINE_S):
+                response = await self._http.send(request, stream=True)
+                try:
+                    body = bytearray()
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > _MOST_BYTES:
+                            raise _odd()
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Refused(
                 Why.UNAVAILABLE, "VRoid Hub cannot be reached; try again soon.", retry_ms=5000
             ) from error
-        plain = {name: value for name, value in response.headers.items() if name in _KEPT}
-        return httpx.Response(response.status_code, headers=plain, content=bytes(body))
+        # As bytes: httpx reads headers in more letters than it writes.
+        kept = [(name, value) for name, value in response.headers.raw if name.lower() in _KEPT]
+        return httpx.Response(response.status_code, headers=kept, content=bytes(body))
 
 
-_KEPT = frozenset({"location", "retry-after"})
+_KEPT = frozenset({b"location", b"retry-after"})
 _SIGN_IN_CODES = ("OAUTH_UNAUTHORIZED", "OAUTH_AUTHORIZATION_REQUIRED", "COMMON_SIGNED_IN_REQUIRED")
 
 
@@ -315,19 +321,26 @@ def _next_cursor(answer: Mapping[str, Any], path: str) -> str | None:
         href = answer["_links"]["next"]["href"]
     except (KeyError, TypeError):
         return None
-    if not isinstance(href, str) or urlsplit(href)[:3] != ("", "", path):
-        raise _odd()
-    return base64.urlsafe_b64encode(href.encode()).rstrip(b"=").decode()
+    try:
+        link = _leading_on(_text(href), path)
+    except ValueError as error:
+        raise _odd() from error
+    return base64.urlsafe_b64encode(link.encode()).rstrip(b"=").decode()
 
 
 def _read_cursor(cursor: str, path: str) -> str:
     """The path and query a cursor stands for: only ever the same shelf of the Hub."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        href = base64.b64decode(padded, b"-_", validate=True).decode("ascii")
-        if urlsplit(href)[:3] != ("", "", path) or not href.isprintable() or " " in href:
-            raise ValueError("another place")
+        return _leading_on(base64.b64decode(padded, b"-_", validate=True).decode(), path)
     except (ValueError, binascii.Error) as error:
         problem = "This cursor did not come from nextCursor"
         raise Refused(Why.INVALID_REQUEST, errors=(("/cursor", problem),)) from error
+
+
+def _leading_on(href: str, path: str) -> str:
+    """A link, if it leads on in this shelf and nowhere else. Raises ValueError."""
+    plain = href.isascii() and href.isprintable() and " " not in href
+    if not plain or urlsplit(href)[:3] != ("", "", path):
+        raise ValueError("another place")
     return href

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import time
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 
@@ -158,11 +159,11 @@ async def test_a_cursor_leads_nowhere_but_on(house: House, href):
 
 async def test_a_link_of_the_hub_to_elsewhere_is_not_followed(house: House):
     person = await house.someone()
-    real = house.hub._ok
-    house.hub._ok = lambda data, links=None: real(
-        data, {"next": {"href": "https://evil.test/api/hearts?x=1"}}
-    )
-    refused(await person("GET", "/avatars?source=hearts"), 503, "unavailable")
+    real, path = house.hub._ok, "/api/hearts"
+    elsewhere = ("https://evil.test/api/hearts?x=1", "/api/account?x=1", "//[", 7, None)
+    for href in (*elsewhere, f"{path}?a b", f"{path}?é", f"{path}?\ud800"):
+        house.hub._ok = lambda data, links=None, href=href: real(data, {"next": {"href": href}})
+        refused(await person("GET", "/avatars?source=hearts"), 503, "unavailable")
 
 
 @pytest.mark.parametrize("bad", ["..%2F..%2Faccount", "x", "1" * 20, "-1", "1%3Fx=1", "１"])
@@ -334,12 +335,33 @@ async def test_every_way_the_hub_says_no_has_a_clear_answer(house: House, troubl
         assert response.headers["retry-after"] == "120"
 
 
-async def test_a_hub_that_never_answers_hangs_nobody(house: House, monkeypatch):
+async def test_a_model_of_another_shape_is_an_odd_answer(house: House):
+    person = await house.someone()
+    for odd in (
+        {"latest_character_model_version": ["x"]},
+        {"latest_character_model_version": "1.0"},
+        {"character": []},
+        {"character": {"user": "abc"}},
+        {"character": {"user": {"id": 7}}},
+        {"id": "x"},
+    ):
+        house.hub.models["101"] = {**model("101", SOMEBODY_ELSE), **odd}
+        refused(await person("GET", "/avatars?source=hearts"), 503, "unavailable")
+        refused(await person("GET", "/avatars/101"), 503, "unavailable")
+
+
+async def test_an_address_in_other_letters_than_ascii_is_handed_on(house: House):
+    person = await house.someone()
+    house.hub.files = ("https://files.test/é", Path())
+    response = await person("POST", "/avatars/100/download")
+    assert response.json()["url"].startswith("https://files.test/é/")
+
+
+@pytest.mark.parametrize("trouble", ["hang", "drip"])
+async def test_a_hub_that_never_comes_to_an_end_hangs_nobody(house: House, monkeypatch, trouble):
     person = await house.someone()
     monkeypatch.setattr(vroid_hub, "_DEADLINE_S", 0.2)
-    await house.services.vroid.hub.close()
-    house.services.vroid.hub._http = None
-    house.hub.trouble = "hang"
+    house.hub.trouble = trouble
     async with asyncio.timeout(10):
         refused(await person("GET", "/avatars"), 503, "unavailable")
     house.hub.hung.set()

@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,13 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "vroid_hub.json").read_text())
@@ -210,7 +216,14 @@ class FakeHub:
             case "hang":
                 await self.hung.wait()
                 return Response(status_code=503)
+            case "drip":
+                return StreamingResponse(self._drops())
         raise AssertionError(f"no such trouble: {self.trouble}")
+
+    async def _drops(self) -> AsyncIterator[bytes]:
+        while not self.hung.is_set():
+            yield b" "
+            await asyncio.sleep(0.02)
 
     def _error(self, status: int) -> Response:
         known = VECTORS.get(f"envelope_error_{status}")
