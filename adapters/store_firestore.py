@@ -47,6 +47,7 @@ from adapters.firestore_queries import (
 )
 from adapters.google_trouble import ERRORS, Service
 from vchat.errors import Refused, Why
+from vchat.identity import linked
 from vchat.model import Account, Identity, Invite, Room, RoomStatus, Standing
 from vchat.paging import cursor_after, read_cursor
 from vchat.store import Family, RoomPage, Rotation
@@ -133,12 +134,11 @@ class FirestoreStore:
             account = found(snapshot, Account)
             if account is None:
                 return None
-            if owner.exists and owner.get("accountId") != account_id:
-                raise Refused(Why.CONFLICT, "This identity belongs to another account.")
-            if owner.exists:
-                return account
-            batch.create(_owner_at(db, identity), identity_document(account_id, identity))
-            return _with_identities(batch, snapshot, account, (*account.identities, identity))
+            changed = linked(account, identity, owner.get("accountId") if owner.exists else None)
+            if changed is not account:
+                batch.create(_owner_at(db, identity), identity_document(account_id, identity))
+                replace(batch, snapshot, plain(changed))
+            return changed
 
         return await self._commit(step)
 
@@ -152,12 +152,14 @@ class FirestoreStore:
             for identity in account.identities:
                 if identity.provider == provider:
                     batch.delete(_owner_at(db, identity))
-            return _with_identities(batch, snapshot, account, kept)
+            changed = msgspec.structs.replace(account, identities=kept)
+            replace(batch, snapshot, plain(changed))
+            return changed
 
         return await self._commit(step)
 
-    async def put_secret(self, account_id: str, name: str, sealed: bytes) -> None:
-        async def step(db: AsyncClient, batch: AsyncWriteBatch) -> None:
+    async def put_secret(self, account_id: str, name: str, sealed: bytes) -> bytes | None:
+        async def step(db: AsyncClient, batch: AsyncWriteBatch) -> bytes | None:
             owner = await read(db, "accounts", account_id)
             kept = await read(db, "secrets", account_id, name)
             if not owner.exists:
@@ -167,19 +169,35 @@ class FirestoreStore:
                 replace(batch, kept, document)
             else:
                 batch.create(kept.reference, document)
+            return _sealed(kept)
 
-        await self._commit(step)
+        return await self._commit(step)
 
     async def secret(self, account_id: str, name: str) -> bytes | None:
         async with self._reach() as db:
-            snapshot = await read(db, "secrets", account_id, name)
-            return bytes(snapshot.get("sealed")) if snapshot.exists else None
+            return _sealed(await read(db, "secrets", account_id, name))
 
-    async def drop_secret(self, account_id: str, name: str) -> None:
-        async def step(db: AsyncClient, batch: AsyncWriteBatch) -> None:
-            batch.delete(at(db, "secrets", account_id, name))
+    async def swap_secret(self, account_id: str, name: str, old: bytes, new: bytes | None) -> bool:
+        async def step(db: AsyncClient, batch: AsyncWriteBatch) -> bool:
+            kept = await read(db, "secrets", account_id, name)
+            if _sealed(kept) != old:
+                return False
+            if new is None:
+                remove(batch, kept)
+            else:
+                replace(batch, kept, {"sealed": new})
+            return True
 
-        await self._commit(step)
+        return await self._commit(step)
+
+    async def drop_secret(self, account_id: str, name: str) -> bytes | None:
+        async def step(db: AsyncClient, batch: AsyncWriteBatch) -> bytes | None:
+            kept = await read(db, "secrets", account_id, name)
+            if kept.exists:
+                remove(batch, kept)
+            return _sealed(kept)
+
+        return await self._commit(step)
 
     # Rooms
     async def add_room(self, room: Room) -> None:
@@ -437,12 +455,5 @@ async def _owner(db: AsyncClient, identity: Identity) -> DocumentSnapshot[Any]:
     return await _owner_at(db, identity).get()
 
 
-def _with_identities(
-    batch: AsyncWriteBatch,
-    snapshot: DocumentSnapshot[Any],
-    account: Account,
-    identities: tuple[Identity, ...],
-) -> Account:
-    changed = msgspec.structs.replace(account, identities=identities)
-    replace(batch, snapshot, plain(changed))
-    return changed
+def _sealed(snapshot: DocumentSnapshot[Any]) -> bytes | None:
+    return bytes(snapshot.get("sealed")) if snapshot.exists else None

@@ -11,6 +11,7 @@ import msgspec
 
 from vchat.config import ConfigError
 from vchat.errors import Refused, Why
+from vchat.identity import linked
 from vchat.model import Account, Identity, Invite, Room, RoomStatus, Standing, Visibility
 from vchat.paging import cursor_after, read_cursor
 from vchat.store import Family, RoomPage, Rotation
@@ -104,13 +105,11 @@ class SqliteStore:
 
     async def link_identity(self, account_id: str, identity: Identity) -> Account | None:
         def step(db: sqlite3.Connection) -> Account | None:
-            if _find_account(db, account_id) is None:
+            found = _find_account(db, account_id)
+            if found is None:
                 return None
-            owner = _owner_of(db, identity)
-            if owner is None:
+            if linked(found, identity, _owner_of(db, identity)) is not found:
                 _give(db, account_id, identity)
-            elif owner != account_id:
-                raise Refused(Why.CONFLICT, "This identity belongs to another account.")
             return _find_account(db, account_id)
 
         return await self._run(step)
@@ -125,28 +124,23 @@ class SqliteStore:
 
         return await self._run(step)
 
-    async def put_secret(self, account_id: str, name: str, sealed: bytes) -> None:
-        await self._run(
-            lambda db: db.execute(
-                "REPLACE INTO secrets VALUES (?, ?, ?)", (account_id, name, sealed)
-            )
-        )
+    async def put_secret(self, account_id: str, name: str, sealed: bytes) -> bytes | None:
+        return await self._run(lambda db: _put_secret(db, account_id, name, sealed))
 
     async def secret(self, account_id: str, name: str) -> bytes | None:
-        def step(db: sqlite3.Connection) -> bytes | None:
-            row = db.execute(
-                "SELECT sealed FROM secrets WHERE account_id = ? AND name = ?", (account_id, name)
-            ).fetchone()
-            return None if row is None else bytes(row[0])
+        return await self._run(lambda db: _find_secret(db, account_id, name))
+
+    async def swap_secret(self, account_id: str, name: str, old: bytes, new: bytes | None) -> bool:
+        def step(db: sqlite3.Connection) -> bool:
+            if _find_secret(db, account_id, name) != old:
+                return False
+            _put_secret(db, account_id, name, new)
+            return True
 
         return await self._run(step)
 
-    async def drop_secret(self, account_id: str, name: str) -> None:
-        await self._run(
-            lambda db: db.execute(
-                "DELETE FROM secrets WHERE account_id = ? AND name = ?", (account_id, name)
-            )
-        )
+    async def drop_secret(self, account_id: str, name: str) -> bytes | None:
+        return await self._run(lambda db: _put_secret(db, account_id, name, None))
 
     # Rooms
     async def add_room(self, room: Room) -> None:
@@ -355,6 +349,25 @@ def _give(db: sqlite3.Connection, account_id: str, identity: Identity) -> None:
         "INSERT INTO identities VALUES (?, ?, ?)",
         (identity.provider, identity.subject, account_id),
     )
+
+
+def _find_secret(db: sqlite3.Connection, account_id: str, name: str) -> bytes | None:
+    row = db.execute(
+        "SELECT sealed FROM secrets WHERE account_id = ? AND name = ?", (account_id, name)
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def _put_secret(
+    db: sqlite3.Connection, account_id: str, name: str, sealed: bytes | None
+) -> bytes | None:
+    """Put a secret, or none, in the place of what was there, and return that."""
+    older = _find_secret(db, account_id, name)
+    if sealed is None:
+        db.execute("DELETE FROM secrets WHERE account_id = ? AND name = ?", (account_id, name))
+    else:
+        db.execute("REPLACE INTO secrets VALUES (?, ?, ?)", (account_id, name, sealed))
+    return older
 
 
 def _find_room(db: sqlite3.Connection, room_id: str) -> Room | None:

@@ -17,9 +17,6 @@ async def link_identity(call: Call, services: Services) -> User:
     wanted = call.read(ProviderToken)
     await spend(services, "sign-in", call.address, limits.SIGN_INS)
     person, grant = await prove(call, services, wanted)
-    for identity in call.account.identities:
-        if identity.provider == person.identity.provider and identity != person.identity:
-            raise Refused(Why.CONFLICT, f"Unlink your other {identity.provider} identity first.")
     account = await services.store.link_identity(call.account.id, person.identity)
     if account is None:
         raise Refused(Why.UNAUTHENTICATED, "The account no longer exists.")

@@ -193,6 +193,20 @@ async def test_of_two_accounts_that_link_one_identity_at_once_one_gets_it(store)
     assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 1
 
 
+async def test_of_two_identities_of_one_provider_that_an_account_links_at_once_it_gets_one(store):
+    account = an_account()
+    await store.add_account(account)
+    identities = [Identity(provider="firebase", subject=subject) for subject in "12"]
+    outcomes = await asyncio.gather(
+        *(store.link_identity(account.id, identity) for identity in identities),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 1
+    (linked,) = (await store.account(account.id)).identities
+    await store.link_identity(account.id, linked)
+    await store.link_identity(account.id, Identity(provider="vroid", subject="1"))
+
+
 async def test_unlinking_takes_all_identities_of_a_provider(store):
     other = Identity(provider="vroid", subject="1")
     account = an_account(
@@ -478,15 +492,42 @@ async def test_a_secret_is_kept_replaced_and_goes_with_its_account(store):
     account = an_account()
     await store.add_account(account)
     assert await store.secret(account.id, "vroid") is None
-    await store.put_secret(account.id, "vroid", b"\x00\xff one")
-    await store.put_secret(account.id, "vroid", b"two")
-    await store.put_secret(account.id, "other", b"three")
+    assert await store.put_secret(account.id, "vroid", b"\x00\xff one") is None
+    assert await store.put_secret(account.id, "vroid", b"two") == b"\x00\xff one"
+    assert await store.put_secret(account.id, "other", b"three") is None
     assert await store.secret(account.id, "vroid") == b"two"
-    await store.drop_secret(account.id, "vroid")
-    await store.drop_secret(account.id, "vroid")
+    assert await store.drop_secret(account.id, "vroid") == b"two"
+    assert await store.drop_secret(account.id, "vroid") is None
     assert await store.secret(account.id, "vroid") is None
     await store.delete_account(account.id)
     assert await store.secret(account.id, "other") is None
     with pytest.raises(Refused) as caught:
         await store.put_secret(account.id, "vroid", b"late")
     assert caught.value.why is Why.CONFLICT
+
+
+async def test_a_secret_is_swapped_only_for_the_one_that_is_still_there(store):
+    account = an_account()
+    await store.add_account(account)
+    assert await store.swap_secret(account.id, "vroid", b"one", b"two") is False
+    assert await store.secret(account.id, "vroid") is None
+    await store.put_secret(account.id, "vroid", b"one")
+    outcomes = await asyncio.gather(
+        *(store.swap_secret(account.id, "vroid", b"one", new) for new in (b"two", b"three", None))
+    )
+    assert sorted(outcomes) == [False, False, True]
+    left = await store.secret(account.id, "vroid")
+    assert left == (b"two", b"three", None)[outcomes.index(True)]
+    await store.put_secret(account.id, "vroid", b"four")
+    assert await store.swap_secret(account.id, "vroid", b"four", None) is True
+    assert await store.secret(account.id, "vroid") is None
+
+
+async def test_of_those_who_put_a_secret_at_once_each_replaces_another(store):
+    account = an_account()
+    await store.add_account(account)
+    secrets = [b"one", b"two", b"three"]
+    replaced = await asyncio.gather(
+        *(store.put_secret(account.id, "vroid", secret) for secret in secrets)
+    )
+    assert {*replaced, await store.drop_secret(account.id, "vroid")} == {None, *secrets}

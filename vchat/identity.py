@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from vchat import limits
-from vchat.model import Identity
+from vchat.errors import Refused, Why
+from vchat.model import Account, Identity
 from vchat.text import clean_line
 
 NAMELESS = "Guest"
@@ -34,6 +37,20 @@ class IdentityProvider(Protocol):
 
 IdentityProviders = Mapping[str, IdentityProvider]
 """By name, the `provider` of Identity. Only what is configured is in it."""
+
+
+def linked(account: Account, identity: Identity, owner: str | None) -> Account:
+    """The account with this identity, whose owner so far is given; itself if it has it already.
+
+    Raises Refused(CONFLICT) for what is another account's, and for a second one of a provider.
+    """
+    if owner == account.id:
+        return account
+    if owner is not None:
+        raise Refused(Why.CONFLICT, "This identity belongs to another account.")
+    if any(one.provider == identity.provider for one in account.identities):
+        raise Refused(Why.CONFLICT, f"Unlink your other {identity.provider} identity first.")
+    return msgspec.structs.replace(account, identities=(*account.identities, identity))
 
 
 def shown_name(claimed: object) -> str:

@@ -69,20 +69,24 @@ class Store(Protocol):
     async def link_identity(self, account_id: str, identity: Identity) -> Account | None:
         """Give an identity to an account, as one step; None when there is no such account.
 
-        Raises Refused(CONFLICT) when it belongs to another account. Again is no error.
+        `vchat.identity.linked` says when it is refused. Again is no error.
         """
 
     async def unlink_identity(self, account_id: str, provider: str) -> Account | None:
         """Take all identities of a provider from an account. Idempotent."""
 
-    async def put_secret(self, account_id: str, name: str, sealed: bytes) -> None:
-        """Keep a sealed secret of an account, in place of an older one of this name. Raises
-        Refused(CONFLICT) when there is no such account."""
+    async def put_secret(self, account_id: str, name: str, sealed: bytes) -> bytes | None:
+        """Keep a sealed secret of an account; the older one of this name that it takes the place
+        of. Raises Refused(CONFLICT) when there is no such account."""
 
     async def secret(self, account_id: str, name: str) -> bytes | None: ...
 
-    async def drop_secret(self, account_id: str, name: str) -> None:
-        """Forget a secret. Idempotent."""
+    async def swap_secret(self, account_id: str, name: str, old: bytes, new: bytes | None) -> bool:
+        """Put a new secret, or none, in the place of this very one, as one step; False when that
+        is no longer there."""
+
+    async def drop_secret(self, account_id: str, name: str) -> bytes | None:
+        """Forget a secret, and say what it was. Idempotent."""
 
     async def add_room(self, room: Room) -> None:
         """Add a new room. Its id is fresh; a taken one raises Refused(CONFLICT)."""
