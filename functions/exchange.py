@@ -5,7 +5,7 @@ from functions.fields import bad_field
 from functions.rates import spend
 from functions.services import Services
 from functions.shapes import ProviderToken, Session, SignInChoices
-from functions.vroid import keep_grant, redeem_code
+from functions.vroid import given_back_if_refused, keep_grant, redeem_code
 from functions.web import Call, Operation, SignIn
 from vchat import limits
 from vchat.errors import Refused, Why
@@ -27,9 +27,10 @@ async def exchange(call: Call, services: Services) -> Session:
     wanted = call.read(ProviderToken)
     await spend(services, "sign-in", call.address, limits.SIGN_INS)
     person, grant = await prove(call, services, wanted)
-    account = await account_of(call, services, person)
-    if grant is not None:
-        await keep_grant(services, account.id, grant)
+    async with given_back_if_refused(services, grant):
+        account = await account_of(call, services, person)
+        if grant is not None:
+            await keep_grant(services, account.id, grant)
     return await begin_session(call, services, account)
 
 

@@ -6,7 +6,7 @@ from functions.exchange import prove
 from functions.rates import spend
 from functions.services import Services
 from functions.shapes import Provider, ProviderToken, User, user_of
-from functions.vroid import drop_grant, keep_grant
+from functions.vroid import drop_grant, given_back_if_refused, keep_grant
 from functions.web import Call, Operation
 from vchat import limits
 from vchat.errors import Refused, Why
@@ -17,11 +17,12 @@ async def link_identity(call: Call, services: Services) -> User:
     wanted = call.read(ProviderToken)
     await spend(services, "sign-in", call.address, limits.SIGN_INS)
     person, grant = await prove(call, services, wanted)
-    account = await services.store.link_identity(call.account.id, person.identity)
-    if account is None:
-        raise Refused(Why.UNAUTHENTICATED, "The account no longer exists.")
-    if grant is not None:
-        await keep_grant(services, account.id, grant)
+    async with given_back_if_refused(services, grant):
+        account = await services.store.link_identity(call.account.id, person.identity)
+        if account is None:
+            raise Refused(Why.UNAUTHENTICATED, "The account no longer exists.")
+        if grant is not None:
+            await keep_grant(services, account.id, grant)
     return user_of(account)
 
 

@@ -9,6 +9,8 @@ import hashlib
 import hmac
 import logging
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -90,11 +92,12 @@ async def end_vroid_sign_in(call: Call, services: Services) -> Redirect:
             redirect_uri=_redirect_uri(services),
             now=call.now,
         )
-        person = await access.hub.person(grant.access_token)
-        code = opaque.make(_CODE)
-        sealed = access.vault.seal(msgspec.json.encode(grant), place=code.hash)
-        proven = msgspec.msgpack.encode(_Proven(person, sealed))
-        await services.state.put_note(_note(code), proven, limits.CODE_S)
+        async with given_back_if_refused(services, grant):
+            person = await access.hub.person(grant.access_token)
+            code = opaque.make(_CODE)
+            sealed = access.vault.seal(msgspec.json.encode(grant), place=code.hash)
+            proven = msgspec.msgpack.encode(_Proven(person, sealed))
+            await services.state.put_note(_note(code), proven, limits.CODE_S)
         fragment = {"code": code.text}
     except Refused as refused:
         # The person is on their way to the page: it must come to say what happened.
@@ -116,48 +119,84 @@ async def redeem_code(services: Services, text: str) -> tuple[Person, Grant]:
 
 
 async def keep_grant(services: Services, account_id: str, grant: Grant) -> None:
-    """Store what a person granted, sealed, in place of an older grant."""
-    sealed = hub_access(services).vault.seal(msgspec.json.encode(grant), place=_place(account_id))
-    await services.store.put_secret(account_id, PROVIDER, sealed)
+    """Store what a person granted, sealed, and give back the grant that it takes the place of."""
+    sealed = _sealed(services, account_id, grant)
+    replaced = await services.store.put_secret(account_id, PROVIDER, sealed)
+    older = _opened(services, account_id, replaced)
+    # Should the Hub grant the same again, giving it back would end the new sign-in.
+    if older is not None and older.refresh_token != grant.refresh_token:
+        await _give_back(services, older)
 
 
 async def access_token(call: Call, services: Services) -> str:
     """The caller's token at VRoid Hub, renewed if it ends soon. Raises Refused(HUB_SIGN_IN)."""
     account_id = call.account.id
-    grant = await _grant(services, account_id)
-    if grant is None:
+    sealed = await services.store.secret(account_id, PROVIDER)
+    grant = _opened(services, account_id, sealed)
+    if sealed is None or grant is None:
         raise Refused(Why.HUB_SIGN_IN, "Sign in at VRoid Hub, or link it to your account.")
     if grant.expires_at - call.now > _FRESH_S:
         return grant.access_token
     # A refresh token works once: of all who see it end, one renews, wherever they run.
     if await services.state.burn(f"vroid-renewal-{account_id}", _RENEWAL_S):
-        try:
-            grant = await hub_access(services).hub.renew(grant, now=call.now)
-        except Refused as refused:
-            if refused.why is Why.HUB_SIGN_IN:
-                await services.store.drop_secret(account_id, PROVIDER)
-            raise
-        await keep_grant(services, account_id, grant)
-    elif grant.expires_at <= call.now:
+        return await _renewed(call, services, sealed, grant)
+    if grant.expires_at <= call.now:
         raise Refused(Why.UNAVAILABLE, "Your sign-in at VRoid Hub is being renewed.", retry_ms=1000)
     return grant.access_token
 
 
+async def _renewed(call: Call, services: Services, sealed: bytes, grant: Grant) -> str:
+    """Renew a grant where it lies; whoever unlinked it or signed in again meanwhile has the say."""
+    account_id, store = call.account.id, services.store
+    try:
+        renewed = await hub_access(services).hub.renew(grant, now=call.now)
+    except Refused as refused:
+        over = refused.why is Why.HUB_SIGN_IN
+        if over and not await store.swap_secret(account_id, PROVIDER, sealed, None):
+            return await access_token(call, services)
+        raise
+    async with given_back_if_refused(services, renewed):
+        new = _sealed(services, account_id, renewed)
+        kept = await store.swap_secret(account_id, PROVIDER, sealed, new)
+    if not kept:
+        await _give_back(services, renewed)
+        return await access_token(call, services)
+    return renewed.access_token
+
+
 async def drop_grant(services: Services, account_id: str) -> None:
-    """Forget what a person granted, and have VRoid Hub forget it. Ours goes in any case."""
+    """Forget what a person granted, and give it back. Ours goes in any case."""
     if services.vroid is None:
         return
-    grant = await _grant(services, account_id)
-    await services.store.drop_secret(account_id, PROVIDER)
-    if grant is not None:
-        try:
-            await services.vroid.hub.revoke(grant)
-        except Refused as refused:
-            _log.warning("grant at VRoid Hub not revoked", extra={"reason": str(refused)})
+    sealed = await services.store.drop_secret(account_id, PROVIDER)
+    if grant := _opened(services, account_id, sealed):
+        await _give_back(services, grant)
 
 
-async def _grant(services: Services, account_id: str) -> Grant | None:
-    sealed = await services.store.secret(account_id, PROVIDER)
+@asynccontextmanager
+async def given_back_if_refused(services: Services, grant: Grant | None) -> AsyncIterator[None]:
+    """Whatever is refused within, the grant is given back: nobody is going to keep it."""
+    try:
+        yield
+    except Refused:
+        if grant is not None:
+            await _give_back(services, grant)
+        raise
+
+
+async def _give_back(services: Services, grant: Grant) -> None:
+    """Have VRoid Hub forget a grant. Nobody waits for a Hub that is away."""
+    try:
+        await hub_access(services).hub.revoke(grant)
+    except Refused as refused:
+        _log.warning("grant at VRoid Hub not revoked", extra={"reason": str(refused)})
+
+
+def _sealed(services: Services, account_id: str, grant: Grant) -> bytes:
+    return hub_access(services).vault.seal(msgspec.json.encode(grant), place=_place(account_id))
+
+
+def _opened(services: Services, account_id: str, sealed: bytes | None) -> Grant | None:
     if sealed is None:
         return None
     try:

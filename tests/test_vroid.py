@@ -2,16 +2,18 @@
 
 import asyncio
 import sqlite3
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from tests.fakes.vroid_hub import ACCESS_S, ME, PRESIGNED
+from tests.fakes.vroid_hub import ACCESS_S, ME, PRESIGNED, SOMEBODY_ELSE
 from tests.http_api import Guest, refused
 from tests.identity_world import PAGE, House, nextauth_session, query_of
 from tests.identity_world import _house as _house
 from tests.identity_world import _log as _log
 from vchat import limits
+from vchat.errors import Refused, Why
 from vchat.tokens import ACCESS, sign
 
 
@@ -195,6 +197,101 @@ async def test_a_deleted_account_leaves_nothing_behind_here_or_there(house: Hous
 # The grant
 
 
+async def test_a_sign_in_takes_the_place_of_the_one_before_at_the_hub_too(house: House):
+    for _ in range(3):
+        person = await house.someone()
+        assert len(house.hub.granted()) == 1
+    assert (await fresh(house, person)).status_code == 200
+    await person("DELETE", "/me")
+    assert house.hub.granted() == []
+
+
+async def test_a_hub_that_grants_the_same_again_is_not_asked_to_take_it_back(house: House):
+    await house.someone()
+    house.hub.issued = 0  # the next tokens are these once more
+    person = await house.someone()
+    assert house.hub.revoked == []
+    assert (await fresh(house, person)).status_code == 200
+
+
+async def test_what_is_granted_for_a_link_that_is_refused_is_given_back(house: House):
+    person, guest = await house.someone(), await house.api.guest()
+    kept = house.hub.granted()
+    code = (await house.sign_in_at_the_hub())["code"]
+    linked = await guest("POST", "/me/identities", {"provider": "vroid", "token": code})
+    refused(linked, 409, "conflict")  # it is the person's
+    house.hub.user = SOMEBODY_ELSE
+    code = (await house.sign_in_at_the_hub())["code"]
+    linked = await person("POST", "/me/identities", {"provider": "vroid", "token": code})
+    refused(linked, 409, "conflict")  # they have one
+    assert house.hub.granted() == kept
+    assert (await fresh(house, person)).status_code == 200
+
+
+async def test_what_is_granted_for_a_sign_in_that_fails_is_given_back(house: House, monkeypatch):
+    def away(*args):
+        raise Refused(Why.UNAVAILABLE)
+
+    code = (await house.sign_in_at_the_hub())["code"]
+    with monkeypatch.context() as broken:
+        broken.setattr(house.services.store, "put_secret", away)
+        refused(await house.exchange("vroid", code), 503, "unavailable")
+        assert house.hub.granted() == []
+    with monkeypatch.context() as broken:
+        broken.setattr(house.services.vroid.hub, "person", away)
+        assert await house.sign_in_at_the_hub() == {"error": "unavailable"}
+        assert house.hub.granted() == []
+
+
+@dataclass
+class Renewal:
+    """One that takes its time."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@pytest.fixture(name="renewal", params=["before the Hub is asked", "when the Hub has answered"])
+def _renewal(request, house: House, monkeypatch) -> Renewal:
+    renewal, renew = Renewal(), house.services.vroid.hub.renew
+
+    async def slow(grant, *, now):
+        if request.param.startswith("when"):
+            grant = await renew(grant, now=now)
+        renewal.begun.set()
+        await renewal.goes_on.wait()
+        return grant if request.param.startswith("when") else await renew(grant, now=now)
+
+    monkeypatch.setattr(house.services.vroid.hub, "renew", slow)
+    return renewal
+
+
+async def test_a_renewal_brings_back_nothing_that_was_unlinked_meanwhile(house: House, renewal):
+    person = await house.someone()
+    house.clock.pass_s(ACCESS_S + 60)
+    asked = asyncio.create_task(fresh(house, person))
+    await renewal.begun.wait()
+    unlinked = await fresh(house, person, "DELETE", "/me/identities/vroid")
+    assert unlinked.status_code == 204
+    renewal.goes_on.set()
+    refused(await asked, 409, "hub-sign-in")
+    assert house.hub.granted() == []
+    assert await house.services.store.secret(person.id, "vroid") is None
+
+
+async def test_a_renewal_leaves_a_sign_in_of_meanwhile_alone(house: House, renewal):
+    person = await house.someone()
+    house.clock.pass_s(ACCESS_S + 60)
+    asked = asyncio.create_task(fresh(house, person))
+    await renewal.begun.wait()
+    await house.someone()
+    newest = house.hub.granted()[-1]
+    renewal.goes_on.set()
+    assert (await asked).status_code == 200
+    assert house.hub.granted() == [newest]
+    assert (await fresh(house, person)).status_code == 200
+
+
 async def test_what_a_person_granted_is_stored_sealed(house: House, tmp_path):
     person = await house.someone()
     sealed = await house.services.store.secret(person.id, "vroid")
@@ -245,8 +342,8 @@ async def test_a_renewal_that_the_hub_could_not_do_loses_nothing(house: House):
     assert (await fresh(house, person)).status_code == 200
 
 
-async def fresh(house: House, person: Guest):
-    """Ask for avatars with an access token of ours that has not ended."""
+async def fresh(house: House, person: Guest, method: str = "GET", path: str = "/avatars"):
+    """Ask for avatars, or something else, with an access token of ours that has not ended."""
     keys, now = house.services.keys, int(house.services.clock())
     token = sign(
         ACCESS,
@@ -256,7 +353,7 @@ async def fresh(house: House, person: Guest):
         key=keys.signing,
         now=now,
     )
-    return await house.api("GET", "/avatars", token=token)
+    return await house.api(method, path, token=token)
 
 
 # Nothing secret

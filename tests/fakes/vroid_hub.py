@@ -81,6 +81,10 @@ class FakeHub:
         """Everything that may never be in a log or an answer."""
         return [CLIENT_SECRET, *self.codes, *self.access, *self.refresh, *self.presigned]
 
+    def granted(self) -> list[str]:
+        """The refresh tokens that somebody could still use."""
+        return [token for token, good in self.refresh.items() if good]
+
     def app(self) -> Starlette:
         api = self._api
         return Starlette(
