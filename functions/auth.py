@@ -32,7 +32,7 @@ async def begin_session(call: Call, services: Services, account: Account) -> Ses
 
 
 async def refresh(call: Call, services: Services) -> Session:
-    old = opaque.read(_REFRESH, call.read(RefreshToken).refresh_token)
+    old = await _shown(call, services)
     if old is None:
         raise Refused(Why.UNAUTHENTICATED, "The refresh token is not valid.")
     new = opaque.make(_REFRESH, old.id)
@@ -52,9 +52,15 @@ async def refresh(call: Call, services: Services) -> Session:
 
 
 async def logout(call: Call, services: Services) -> None:
-    token = opaque.read(_REFRESH, call.read(RefreshToken).refresh_token)
+    token = await _shown(call, services)
     if token is not None:
         await services.store.end_family(token.id, token.hash)
+
+
+async def _shown(call: Call, services: Services) -> opaque.Opaque | None:
+    text = call.read(RefreshToken).refresh_token
+    await spend(services, "refresh", call.address, limits.REFRESHES)
+    return opaque.read(_REFRESH, text)
 
 
 def _session(call: Call, services: Services, account: Account, refresh_token: str) -> Session:
@@ -96,7 +102,7 @@ OPERATIONS = (
         body=RefreshToken,
         answer=Session,
         sign_in=SignIn.NONE,
-        refusals=(Why.UNAUTHENTICATED, Why.REFRESH_REUSED),
+        refusals=(Why.UNAUTHENTICATED, Why.REFRESH_REUSED, Why.TOO_FAST),
     ),
     Operation(
         target="auth",
@@ -107,5 +113,6 @@ OPERATIONS = (
         body=RefreshToken,
         status=204,
         sign_in=SignIn.NONE,
+        refusals=(Why.TOO_FAST,),
     ),
 )

@@ -10,6 +10,7 @@ from tests.http_api import pointers, refused
 from tests.http_world import World
 from tests.http_world import _world as _world
 from vchat import limits
+from vchat.limits import Rate
 from vchat.tokens import ACCESS, TICKET, sign
 
 CLIENT = Path(__file__).parents[1] / "client" / "index.js"
@@ -174,6 +175,13 @@ async def test_a_page_signs_out_with_the_sdk(world: World):
     token = (await node.communicate())[0].decode()
     assert node.returncode == 0
     refused(await refresh(world, token), 401, "unauthenticated")
+
+
+async def test_signing_out_counts_as_a_refresh_does(world: World, monkeypatch):
+    monkeypatch.setattr(limits, "REFRESHES", Rate(burst=2, per_s=1))
+    await sign_out(world, "x")
+    refused(await refresh(world, "x"), 401, "unauthenticated")
+    refused(await world.api("POST", "/auth/logout", {"refreshToken": "x"}), 429, "too-fast")
 
 
 async def test_the_store_holds_no_refresh_token(world: World, tmp_path):

@@ -222,6 +222,7 @@ SPEEDS = {
     "SIGN_INS": Often(
         "POST", "/auth/exchange", {"provider": "nextauth", "token": "x"}, 401, by_address=True
     ),
+    "REFRESHES": Often("POST", "/auth/refresh", {"refreshToken": "x"}, 401, by_address=True),
     "ROOMS": Often("POST", "/rooms", ROOM, 201),
     "TICKETS": Often("POST", TICKETS, {}, 201),
     "VOICE_TOKENS": Often("POST", "/rooms/{room}/voice-tokens", None, 201),

@@ -35,6 +35,8 @@ INVITES = 100
 """Invites to one room that are good at the same time."""
 GUESTS = Rate(burst=60, per_s=0.5)
 """New guests from one address; a classroom behind one address comes at once."""
+REFRESHES = Rate(burst=120, per_s=2)
+"""Refresh tokens that are shown from one address, to go on or to sign out."""
 ROOMS = Rate(burst=10, per_s=1 / 60)
 """New rooms of one account."""
 TICKETS = Rate(burst=30, per_s=0.5)
