@@ -26,8 +26,7 @@ from vchat.hub import PROVIDER, Grant, HubAccess
 from vchat.identity import Person
 
 _log = logging.getLogger("vchat.vroid")
-_STATE, _CODE = "vo", "vc"
-_COOKIE = "vchat-sign-in"
+_STATE, _CODE, _BROWSER = "vo", "vc", "vb"
 _FRESH_S = 5 * 60
 """An access token that is good for less than this is renewed first."""
 _RENEWAL_S = 20
@@ -38,7 +37,7 @@ class _Pending(msgspec.Struct, frozen=True):
 
     return_to: str
     verifier: str
-    cookie_hash: str
+    browser_hash: str
 
 
 class _Proven(msgspec.Struct, frozen=True):
@@ -66,8 +65,10 @@ async def start_vroid_sign_in(call: Call, services: Services) -> Redirect:
     if not _allowed(wanted.return_to, access.return_urls):
         raise bad_field("returnTo", "Expected one of the pages in VCHAT_RETURN_URLS")
     await spend(services, "sign-in", call.address, limits.SIGN_INS)
-    state, verifier, cookie = opaque.make(_STATE), secrets.token_urlsafe(48), secrets.token_hex(16)
-    pending = _Pending(wanted.return_to, verifier, _digest(cookie).hex())
+    state, verifier = opaque.make(_STATE), secrets.token_urlsafe(48)
+    # One for all tabs: several may be on their way.
+    browser = _browser(call, services) or opaque.make(_BROWSER)
+    pending = _Pending(wanted.return_to, verifier, browser.hash)
     await services.state.put_note(_note(state), msgspec.msgpack.encode(pending), limits.OAUTH_S)
     location = access.hub.sign_in_url(
         redirect_uri=_redirect_uri(services),
@@ -76,7 +77,9 @@ async def start_vroid_sign_in(call: Call, services: Services) -> Redirect:
     )
     # The cookie ties the way back to the browser that set out: a link that a stranger prepared
     # would sign people in as that stranger.
-    return Redirect(location=location, cookie=(_COOKIE, cookie, limits.OAUTH_S))
+    return Redirect(
+        location=location, cookie=(_cookie_name(services), browser.text, limits.OAUTH_S)
+    )
 
 
 async def end_vroid_sign_in(call: Call, services: Services) -> Redirect:
@@ -103,8 +106,7 @@ async def end_vroid_sign_in(call: Call, services: Services) -> Redirect:
         # The person is on their way to the page: it must come to say what happened.
         _log.warning("sign-in at VRoid Hub failed", extra={"reason": str(refused)})
         fragment = {"error": refused.code}
-    location = f"{pending.return_to}#{urlencode(fragment)}"
-    return Redirect(location=location, cookie=(_COOKIE, "", 0))
+    return Redirect(location=f"{pending.return_to}#{urlencode(fragment)}")
 
 
 async def redeem_code(services: Services, text: str) -> tuple[Person, Grant]:
@@ -212,10 +214,20 @@ async def _pending(call: Call, services: Services, state_text: str) -> _Pending:
     if note is None:
         raise bad_field("state", "This sign-in was not begun here, or is over; begin it again")
     pending = _read_pending(note)
-    cookie = call.cookies.get(_COOKIE, "")
-    if not hmac.compare_digest(_digest(cookie).hex(), pending.cookie_hash):
+    browser = _browser(call, services)
+    if browser is None or not hmac.compare_digest(browser.hash, pending.browser_hash):
         raise bad_field("state", "This sign-in was begun in another browser")
     return pending
+
+
+def _browser(call: Call, services: Services) -> opaque.Opaque | None:
+    return opaque.read(_BROWSER, call.cookies.get(_cookie_name(services), ""))
+
+
+def _cookie_name(services: Services) -> str:
+    # By this prefix browsers take it from nobody but this host, and only over TLS.
+    prefix = "__Host-" if services.issuer.startswith("https:") else ""
+    return f"{prefix}vchat-sign-in"
 
 
 def _allowed(return_to: str, allowed: frozenset[str]) -> bool:

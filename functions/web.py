@@ -33,6 +33,8 @@ from vchat.times import rfc3339
 T = TypeVar("T", bound=msgspec.Struct)
 _PREFLIGHT_S = 7200
 _EXPECTED = "Expected Authorization: Bearer <accessToken>."
+_OF_FIREBASE = ("Firebase-Instance-ID-Token", "X-Firebase-AppCheck")
+"""What Firebase's SDK may send along with a callable; we read neither."""
 
 
 class SignIn(Enum):
@@ -82,7 +84,7 @@ class Call:
 
 
 class Redirect(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer that sends the browser elsewhere, and may leave it a cookie; "" removes it."""
+    """An answer that sends the browser elsewhere, and may leave it a cookie."""
 
     location: str
     cookie: tuple[str, str, int] | None = None
@@ -137,7 +139,7 @@ def application(operations: Iterable[Operation], services: Services) -> Starlett
                 CORSMiddleware,
                 allow_origins=sorted(services.origins),
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=["Authorization", "Content-Type"],
+                allow_headers=["Authorization", "Content-Type", *_OF_FIREBASE],
                 expose_headers=["Retry-After", "X-Request-Id"],
                 max_age=_PREFLIGHT_S,
             ),

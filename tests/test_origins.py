@@ -81,6 +81,8 @@ async def test_the_api_answers_pages_of_ours_alone(world: World):
 async def test_a_page_may_send_only_what_a_call_of_ours_needs(world: World):
     for method, header, good in (
         ("PATCH", "content-type", True),
+        ("POST", "firebase-instance-id-token", True),
+        ("POST", "x-firebase-appcheck", True),
         ("TRACE", "content-type", False),
         ("POST", "x-forwarded-for", False),
         ("POST", "cookie", False),

@@ -1,12 +1,15 @@
 """Signing in at VRoid Hub, linking, and what happens to what people grant there."""
 
 import asyncio
+import re
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import httpx
 import pytest
 
+from functions.app import build
 from tests.fakes.vroid_hub import ACCESS_S, ME, PRESIGNED, SOMEBODY_ELSE
 from tests.http_api import Guest, refused
 from tests.identity_world import PAGE, House, nextauth_session, query_of
@@ -84,6 +87,36 @@ async def test_who_is_sent_back_by_somebody_elses_link_is_not_signed_in(house: H
     refused(back, 400, "invalid-request")
     # Nor can the link be tried again from the right one.
     refused(await house.http.get(agreed.headers["location"]), 400, "invalid-request")
+
+
+async def test_two_tabs_may_be_on_their_way_to_the_hub_at_once(house: House):
+    agreed = []
+    for _ in range(2):
+        out = await house.to_the_hub()
+        agreed.append(await house.http.get(out.headers["location"]))
+    for there in agreed:
+        back = await house.http.get(there.headers["location"])
+        assert "#code=" in back.headers["location"]
+
+
+async def test_a_cookie_that_no_sign_in_gave_is_not_taken_over(house: House):
+    house.http.cookies.set("vchat-sign-in", "planted")
+    assert "planted" not in (await house.to_the_hub()).headers["set-cookie"]
+
+
+async def test_over_tls_no_other_host_can_plant_the_cookie(house: House):
+    services = replace(house.services, issuer="https://api.test")
+    house.hub.redirect_uri = "https://api.test/auth/vroid/callback"
+    transport = httpx.ASGITransport(build(services))
+    async with httpx.AsyncClient(transport=transport, base_url="https://api.test") as browser:
+        out = await browser.get("/auth/vroid/start", params={"returnTo": PAGE})
+        name, *rest = re.split("[=;] ?", out.headers["set-cookie"])
+        assert name.startswith("__Host-")
+        assert {"Secure", "Path"} <= set(rest)
+        assert "Domain" not in rest
+        agreed = await house.http.get(out.headers["location"])
+        back = await browser.get(agreed.headers["location"])
+        assert "#code=" in back.headers["location"]
 
 
 @pytest.mark.parametrize("change", [{"state": "made-up"}, {"state": ""}, {"state": None}])
