@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -267,6 +268,34 @@ def test_charts_and_alerts_name_metrics_of_the_log_that_are_made(plan: Plan) -> 
     assert named <= made
     # Whatever is made is for somebody to see; subscriptions are seen by a metric of Google's.
     assert made - named <= {"vchat/redis_failed", "vchat/subscriptions"}
+
+
+def alerts(plan: Plan) -> dict[str, dict[str, Any]]:
+    """What each alert watches, by the name that a person reads."""
+    return {
+        values["display_name"]: values["conditions"][0]["condition_threshold"][0]
+        for _, values in plan_check.of_type(plan, "google_monitoring_alert_policy")
+    }
+
+
+def test_people_whom_no_instance_could_take_are_counted_from_the_log(
+    plans: dict[str, Plan],
+) -> None:
+    """Cloud Run's own count of requests leaves out those that reached no container."""
+    metrics = {
+        values["name"]: values["filter"]
+        for _, values in plan_check.of_type(plans["full"], "google_logging_metric")
+    }
+    for part in (
+        'resource.labels.service_name=~"^vchat-relay-"',
+        'log_id("run.googleapis.com/requests")',
+        "httpRequest.status=429",
+        'textPayload:"no available instance"',
+    ):
+        assert part in metrics["vchat/no_instance"]
+    watched = alerts(plans["full"])
+    assert "vchat/no_instance" in watched["A relay turns people away"]["filter"]
+    assert not any("429" in alert["filter"] for alert in watched.values())
 
 
 def test_the_dashboard_is_json_whose_charts_do_not_overlap(plan: Plan) -> None:

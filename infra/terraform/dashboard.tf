@@ -18,6 +18,7 @@ locals {
     { title = "Bytes to browsers a minute, mean of the relays", filter = local.counted["sent_bytes"], aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", group_by = local.by_relay },
     { title = "Redis, milliseconds", filter = local.counted["redis_ms"], aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", group_by = local.by_relay },
     { title = "Bus lag, milliseconds", filter = local.counted["bus_lag_ms"], aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", group_by = local.by_relay },
+    { title = "Requests without an instance", filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.no_instance.name}\" AND resource.type=\"cloud_run_revision\"", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = local.by_relay },
     { title = "Minutes with people turned away", filter = local.counted["refused"], aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = local.by_relay },
     { title = "Minutes with slow readers closed", filter = local.counted["slow_readers"], aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = local.by_relay },
     { title = "Minutes with lost bus messages", filter = local.counted["bus_lost"], aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = local.by_relay },

@@ -30,6 +30,21 @@ resource "google_logging_metric" "janitor_failures" {
   }
 }
 
+# Google's own count of requests leaves out those that reached no container; the request log has them.
+resource "google_logging_metric" "no_instance" {
+  name        = "vchat/no_instance"
+  description = "Requests to relays for which Cloud Run had no instance and might start none"
+  filter      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=~\"^vchat-relay-\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.status=429 AND textPayload:\"no available instance\""
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+  }
+
+  depends_on = [google_project_service.this]
+}
+
 locals {
   of_relays = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=monitoring.regex.full_match(\"vchat-relay-[0-9]+\")"
   of_api    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${local.api_name}\""
@@ -76,7 +91,7 @@ locals {
       }
       relay_refuses = {
         name      = "A relay turns people away"
-        filter    = "metric.type=\"run.googleapis.com/request_count\" AND ${local.of_relays} AND metric.labels.response_code=\"429\""
+        filter    = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.no_instance.name}\" AND resource.type=\"cloud_run_revision\""
         aligner   = "ALIGN_DELTA"
         reducer   = "REDUCE_SUM"
         group_by  = local.by_relay
