@@ -298,6 +298,34 @@ def test_people_whom_no_instance_could_take_are_counted_from_the_log(
     assert not any("429" in alert["filter"] for alert in watched.values())
 
 
+def seconds(duration: str) -> int:
+    return int(duration.removesuffix("s"))
+
+
+def test_a_count_fires_at_once_and_looks_back_over_all_the_runs_it_counts(
+    plans: dict[str, Plan],
+) -> None:
+    """A count has no value while nothing happens, so it can never stay above a threshold."""
+    ((_, job),) = plan_check.of_type(plans["full"], "google_cloud_scheduler_job")
+    (minutes,) = re.findall(r"^\*/(\d+) ", job["schedule"])
+    counts = {
+        name: alert
+        for name, alert in alerts(plans["full"]).items()
+        if alert["aggregations"][0]["per_series_aligner"] == "ALIGN_DELTA"
+    }
+    assert {seconds(alert["duration"]) for alert in counts.values()} == {0}
+    scheduled = [alert for alert in counts.values() if "cloud_scheduler_job" in alert["filter"]]
+    assert scheduled
+    for alert in scheduled:
+        runs = alert["threshold_value"] + 1
+        period = seconds(alert["aggregations"][0]["alignment_period"])
+        assert period > runs * int(minutes) * 60
+
+
+def test_the_janitor_may_fail_once_and_not_twice(plans: dict[str, Plan]) -> None:
+    assert alerts(plans["full"])["The janitor fails"]["threshold_value"] == 1
+
+
 def test_the_dashboard_is_json_whose_charts_do_not_overlap(plan: Plan) -> None:
     ((_, values),) = plan_check.of_type(plan, "google_monitoring_dashboard")
     tiles = json.loads(values["dashboard_json"])["mosaicLayout"]["tiles"]

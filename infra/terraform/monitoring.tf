@@ -50,7 +50,8 @@ locals {
   of_api    = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${local.api_name}\""
   by_relay  = ["resource.labels.service_name"]
 
-  # The counters are sums over five minutes; the others are held against the threshold for `duration`.
+  # The counters are sums over `period`, five minutes where none is named; a count has no value while nothing
+  # happens, so only the others can be held against the threshold for `duration`.
   alerts = merge(
     {
       api_errors = {
@@ -77,8 +78,9 @@ locals {
         aligner   = "ALIGN_DELTA"
         reducer   = "REDUCE_SUM"
         group_by  = []
-        threshold = 0
-        duration  = "1200s" # twice in a row and one more
+        threshold = 1
+        duration  = "0s"
+        period    = "2400s" # of four calls, two fail
       }
       relay_full = {
         name      = "A relay is nearly full"
@@ -185,7 +187,7 @@ resource "google_monitoring_alert_policy" "this" {
       duration                = each.value.duration
       evaluation_missing_data = each.value.duration == "0s" ? null : "EVALUATION_MISSING_DATA_INACTIVE"
       aggregations {
-        alignment_period     = "300s"
+        alignment_period     = lookup(each.value, "period", "300s")
         per_series_aligner   = each.value.aligner
         cross_series_reducer = each.value.reducer
         group_by_fields      = each.value.group_by
