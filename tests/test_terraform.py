@@ -298,6 +298,22 @@ def test_people_whom_no_instance_could_take_are_counted_from_the_log(
     assert not any("429" in alert["filter"] for alert in watched.values())
 
 
+def test_the_number_of_topics_is_no_guess_from_buckets(
+    plans: dict[str, Plan],
+) -> None:
+    """A bucket ends half as high again as it begins; the mean is kept beside the buckets, exact."""
+    watched = alerts(plans["full"])["Pub/Sub is running out of topics"]["aggregations"][0]
+    ((_, values),) = plan_check.of_type(plans["full"], "google_monitoring_dashboard")
+    widgets = [
+        tile["widget"] for tile in json.loads(values["dashboard_json"])["mosaicLayout"]["tiles"]
+    ]
+    (chart,) = [widget["xyChart"] for widget in widgets if widget["title"].startswith("Topics ")]
+    shown = chart["dataSets"][0]["timeSeriesQuery"]["timeSeriesFilter"]["aggregation"]
+    exact = ("ALIGN_DELTA", "REDUCE_MEAN")
+    assert (watched["per_series_aligner"], watched["cross_series_reducer"]) == exact
+    assert (shown["perSeriesAligner"], shown["crossSeriesReducer"]) == exact
+
+
 def seconds(duration: str) -> int:
     return int(duration.removesuffix("s"))
 

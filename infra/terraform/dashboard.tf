@@ -22,7 +22,7 @@ locals {
     { title = "Minutes with people turned away", filter = local.counted["refused"], aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = local.by_relay },
     { title = "Minutes with slow readers closed", filter = local.counted["slow_readers"], aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = local.by_relay },
     { title = "Minutes with lost bus messages", filter = local.counted["bus_lost"], aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = local.by_relay },
-    { title = "Topics (of 10,000), counted by the janitor", filter = local.counted["topics"], aligner = "ALIGN_PERCENTILE_99", reducer = "REDUCE_MAX", group_by = [] },
+    { title = "Topics (of 10,000), counted by the janitor", filter = local.counted["topics"], aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", group_by = [] },
   ]
 }
 

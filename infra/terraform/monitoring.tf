@@ -139,8 +139,8 @@ locals {
       topics = {
         name      = "Pub/Sub is running out of topics"
         filter    = local.counted["topics"]
-        aligner   = "ALIGN_PERCENTILE_99"
-        reducer   = "REDUCE_MAX"
+        aligner   = "ALIGN_DELTA"
+        reducer   = "REDUCE_MEAN" # exact; a percentile would be guessed from buckets
         group_by  = []
         threshold = 7000 # of 10,000 in a project
         duration  = "0s" # counted every ten minutes only
