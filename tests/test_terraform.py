@@ -278,6 +278,13 @@ def alerts(plan: Plan) -> dict[str, dict[str, Any]]:
     }
 
 
+def test_an_alert_that_nobody_would_hear_is_not_made(plans: dict[str, Plan]) -> None:
+    """Each is charged by the month; what they cost where somebody hears them is in docs/cost.md."""
+    assert alerts(plans["dev"]) == alerts(plans["prod"]) == {}
+    without_memorystore = len(alerts(plans["full"])) - 1
+    assert f"{without_memorystore} alerts" in (ROOT / "docs" / "cost.md").read_text()
+
+
 def test_people_whom_no_instance_could_take_are_counted_from_the_log(
     plans: dict[str, Plan],
 ) -> None:
@@ -298,9 +305,7 @@ def test_people_whom_no_instance_could_take_are_counted_from_the_log(
     assert not any("429" in alert["filter"] for alert in watched.values())
 
 
-def test_the_number_of_topics_is_no_guess_from_buckets(
-    plans: dict[str, Plan],
-) -> None:
+def test_the_number_of_topics_is_no_guess_from_buckets(plans: dict[str, Plan]) -> None:
     """A bucket ends half as high again as it begins; the mean is kept beside the buckets, exact."""
     watched = alerts(plans["full"])["Pub/Sub is running out of topics"]["aggregations"][0]
     ((_, values),) = plan_check.of_type(plans["full"], "google_monitoring_dashboard")

@@ -11,6 +11,7 @@ locals {
     { title = "Api requests per second, by answer", filter = "metric.type=\"run.googleapis.com/request_count\" AND ${local.of_api}", aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", group_by = ["metric.labels.response_code_class"] },
     { title = "Api latency, milliseconds", filter = "metric.type=\"run.googleapis.com/request_latencies\" AND ${local.of_api}", aligner = "ALIGN_PERCENTILE_95", reducer = "REDUCE_MAX", group_by = [] },
     { title = "Errors logged", filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.errors.name}\" AND resource.type=\"cloud_run_revision\"", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = ["metric.labels.service"] },
+    { title = "Calls of the janitor that failed", filter = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.janitor_failures.name}\" AND resource.type=\"cloud_scheduler_job\"", aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = [] },
     { title = "Pub/Sub subscriptions (of 10,000)", filter = "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\" AND resource.type=\"pubsub_subscription\"", aligner = "ALIGN_MAX", reducer = "REDUCE_COUNT", group_by = [] },
     { title = "People, mean of the relays", filter = local.counted["people"], aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", group_by = local.by_relay },
     { title = "Events a minute, mean of the relays", filter = local.counted["events"], aligner = "ALIGN_DELTA", reducer = "REDUCE_MEAN", group_by = local.by_relay },

@@ -1,4 +1,4 @@
-# For people: data outlives a destroy, and somebody hears of trouble. Put your own values here.
+# For people: data outlives a destroy, and whom you name below hears of trouble. Put your own values here.
 region    = "europe-west1"
 demo      = true
 keep_data = true

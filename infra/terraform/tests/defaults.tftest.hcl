@@ -32,6 +32,10 @@ run "nothing_runs_while_nobody_is_there" {
     condition     = length(google_redis_instance.volatile) + length(google_compute_network.private) + length(google_compute_global_forwarding_rule.https) == 0
     error_message = "Something that costs by the hour is on by default."
   }
+  assert {
+    condition     = length(google_monitoring_alert_policy.this) == 0
+    error_message = "There are alerts, which cost by the month, and nobody to hear them."
+  }
 }
 
 run "addresses_are_known_before_anything_exists" {

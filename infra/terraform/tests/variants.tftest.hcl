@@ -88,6 +88,10 @@ run "alerts_reach_people_and_a_topic" {
     error_message = "Alerts do not arrive."
   }
   assert {
+    condition     = length(google_monitoring_alert_policy.this) == length(local.alerts)
+    error_message = "There is somebody to hear alerts, and some are not made."
+  }
+  assert {
     condition     = google_billing_budget.this[0].amount[0].specified_amount[0].units == "20"
     error_message = "The budget is another amount."
   }
