@@ -92,6 +92,11 @@ class Stage:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setattr(deploy, "TERRAFORM", ["terraform"])
 
+    def answer(self, *answers: tuple[str, int, str]) -> None:
+        """From now on answer like this, and as in WELL where nothing of this fits."""
+        lines = [f"{p}\t{code}\t{text}".replace("\n", "\\n") for p, code, text in (*answers, *WELL)]
+        (self.folder / "answers").write_text("\n".join(lines) + "\n")
+
     def deploy(
         self,
         *answers: tuple[str, int, str],
@@ -100,8 +105,7 @@ class Stage:
         typed: str = "",
         environment: str = "dev",
     ) -> Done:
-        lines = [f"{p}\t{code}\t{text}".replace("\n", "\\n") for p, code, text in (*answers, *WELL)]
-        (self.folder / "answers").write_text("\n".join(lines) + "\n")
+        self.answer(*answers)
         (self.folder / "asked").write_text("")
         self._monkeypatch.setattr(sys, "argv", ["deploy", what, environment, *words])
         self._monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
@@ -264,6 +268,77 @@ def test_terraform_and_the_deployment_know_the_same_secrets() -> None:
 def test_a_database_that_an_earlier_destroy_kept_is_taken_over(stage: Stage) -> None:
     stage.deploy(("firestore databases describe", 0, "there"))
     assert re.search(r"terraform import .*google_firestore_database.main", stage.asked)
+
+
+def changing(*resources: tuple[str, str]) -> str:
+    """A plan that does something to each of these addresses."""
+    changes = [
+        {
+            "address": address,
+            "type": address.partition(".")[0],
+            "change": {"actions": [action], "after": None, "after_unknown": {}},
+        }
+        for address, action in resources
+    ]
+    return json.dumps({**json.loads(EMPTY_PLAN), "resource_changes": changes})
+
+
+ALERT = ("google_monitoring_alert_policy.this", "create")
+UNKNOWN = (("terraform apply", 1, "Error 404"), ("terraform show", 0, changing(ALERT)))
+
+
+@pytest.fixture(name="waits")
+def _waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long a deployment waited each time; nobody waits here."""
+    waited: list[float] = []
+    monkeypatch.setattr(deploy, "sleep", waited.append)
+    return waited
+
+
+def test_alerts_on_metrics_that_google_does_not_know_yet_are_tried_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            stage.answer(("terraform apply", 0, ""))
+
+    monkeypatch.setattr(deploy, "sleep", wait)
+    done = stage.deploy(*UNKNOWN, words=(), typed="yes\n")
+    assert waited == [60, 60, 60]
+    assert "Google does not know the new metrics yet" in done.stdout
+    assert done.stdout.count("Apply this plan?") == 1, "it was said once, of more than this"
+    assert "people could not meet in it" in done.stderr, "the deployment did not go on"
+    words = [line.split()[1] for line in stage.asked.splitlines() if line.startswith("terraform")]
+    applied = [at for at, word in enumerate(words) if word == "apply"]
+    assert len(applied) == 4
+    assert all(words[at - 2 : at] == ["plan", "show"] for at in applied), "a plan is good once"
+
+
+def test_after_twelve_minutes_it_gives_up(stage: Stage, waits: list[float]) -> None:
+    done = stage.deploy(*UNKNOWN)
+    assert sum(waits) == 12 * 60
+    assert "`terraform apply -input=false plan` failed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        [],
+        [("google_cloud_run_v2_service.relay", "create")],
+        [ALERT, ("google_pubsub_topic.alerts", "create")],
+        [("google_monitoring_alert_policy.this", "update")],
+    ],
+)
+def test_an_apply_that_failed_for_another_reason_is_not_tried_again(
+    stage: Stage, waits: list[float], rest: list[tuple[str, str]]
+) -> None:
+    done = stage.deploy(("terraform apply", 1, "no"), ("terraform show", 0, changing(*rest)))
+    assert stage.asked.count("terraform apply") == 1
+    assert "`terraform apply -input=false plan` failed" in done.stderr
+    assert not waits
 
 
 def test_a_v_chat_in_which_nobody_can_meet_is_a_failed_deployment(stage: Stage) -> None:

@@ -13,9 +13,13 @@ class Stopped(Exception):
 
 def run(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
     """Run a program in the person's terminal. Raises Stopped when it fails."""
-    code = _run(words, env, cwd, capture=False).returncode
-    if code:
-        raise Stopped(f"`{_shown(words)}` failed with {code}; its own words are above.")
+    if code_of(*words, env=env, cwd=cwd):
+        raise failed(words)
+
+
+def failed(words: tuple[str, ...]) -> Stopped:
+    """What to raise when a program that ran in the person's terminal failed."""
+    return Stopped(f"`{_shown(words)}` failed; its own words are above.")
 
 
 def ask(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str | None:

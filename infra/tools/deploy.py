@@ -14,10 +14,11 @@ import re
 import shlex
 import sys
 from dataclasses import dataclass
+from time import sleep
 from typing import Any
 
 from infra.tools import bundle, page, plan_check, preflight, secret_values
-from infra.tools.commands import Stopped, ask, code_of, run
+from infra.tools.commands import Stopped, ask, code_of, failed, run
 from vchat.page_policy import beyond
 
 INFRA = bundle.ROOT / "infra"
@@ -29,6 +30,8 @@ FIRST = (
     "google_storage_bucket.source",
 )
 """What a build of the relay needs; everything else waits for its image."""
+PATIENCE_MIN = 12
+"""Google says that a new metric is known after ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def apply(it: Deployment) -> None:
     variables["TF_VAR_relay_image"] = _image(it)
     if _planned(it, variables):
         _confirm(it, "Apply this plan?")
-        run(*TERRAFORM, "apply", "-input=false", "plan", env=variables, cwd=INFRA / "terraform")
+        _apply(it, variables)
     else:
         print("Nothing to change.")
     made = _outputs(variables)
@@ -200,17 +203,40 @@ def _image(it: Deployment) -> str:
     return f"{name}@{digest}"
 
 
-def _planned(it: Deployment, variables: dict[str, str]) -> bool:
-    """Make, show and judge a plan; whether it changes anything."""
+def _planned(it: Deployment, variables: dict[str, str]) -> plan_check.Plan | None:
+    """Make, show and judge a plan. None when it changes nothing."""
     words = ("plan", "-input=false", "-detailed-exitcode", "-out=plan", _profile(it))
     code = code_of(*TERRAFORM, *words, env=variables, cwd=INFRA / "terraform")
     if code not in (0, 2):
         raise Stopped("Terraform could not make a plan; its own words are above.")
     shown = ask(*TERRAFORM, "show", "-json", "plan", env=variables, cwd=INFRA / "terraform")
-    found = plan_check.problems(json.loads(shown or "{}"))
+    made: plan_check.Plan = json.loads(shown or "{}")
+    found = plan_check.problems(made)
     if found:
         raise Stopped("This plan must not be applied:\n" + "\n".join(f"  {one}" for one in found))
-    return code == 2
+    return made if code == 2 else None
+
+
+def _apply(it: Deployment, variables: dict[str, str]) -> None:
+    """Apply the plan, with patience for alerts on metrics that the same apply made."""
+    words = (*TERRAFORM, "apply", "-input=false", "plan")
+    for _ in range(PATIENCE_MIN):
+        if not code_of(*words, env=variables, cwd=INFRA / "terraform"):
+            return
+        if not _only_alerts(_planned(it, variables)):
+            raise failed(words)
+        print("Google does not know the new metrics yet; their alerts are tried again in a minute.")
+        sleep(60)
+    run(*words, env=variables, cwd=INFRA / "terraform")
+
+
+def _only_alerts(plan: plan_check.Plan | None) -> bool:
+    """Whether nothing is left to do but to make alerts."""
+    left = list(plan_check.changes(plan)) if plan else []
+    return bool(left) and all(
+        kind == "google_monitoring_alert_policy" and actions == ["create"]
+        for _, kind, actions in left
+    )
 
 
 def _confirm(it: Deployment, question: str) -> None:

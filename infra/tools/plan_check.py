@@ -56,6 +56,14 @@ def of_type(plan: Plan, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     return ((address, values) for address, type_, values in resources(plan) if type_ == kind)
 
 
+def changes(plan: Plan) -> Iterator[tuple[str, str, list[str]]]:
+    """Each resource that something is done to: its address, type and what is done."""
+    for change in plan["resource_changes"]:
+        actions = change["change"]["actions"]
+        if actions not in (["no-op"], ["read"]):
+            yield change["address"], change["type"], actions
+
+
 def environments(plan: Plan) -> dict[str, tuple[dict[str, str | None], set[str]]]:
     """For each service (`api`, `janitor`, `relay-0`...): its plain settings and its secret ones.
 
