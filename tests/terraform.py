@@ -32,6 +32,10 @@ VARIABLES = {
     "project_number": "123456789012",
     "functions_archive": "functions-0123456789abcdef.zip",
 }
+INTEGRATIONS = (
+    '{firebase={project="my-firebase"},livekit={url="wss://voice.example.com"},'
+    'nextauth={cookie="session"},vroid={client_id="id",return_urls=["https://chat.example.com/"]}}'
+)
 _CACHE = ROOT / "build" / "terraform-plugins"
 _OVERRIDE = """
 terraform {{

@@ -162,6 +162,12 @@ def test_what_is_missing_is_named_with_what_to_do(
     assert "terraform apply" not in stage.asked
 
 
+def test_a_redis_that_nobody_named_is_asked_for_before_anything_is_made(stage: Stage) -> None:
+    done = stage.deploy(("secrets list", 0, ""), ("buckets describe", 1, ""))
+    assert "needs a Redis" in done.stderr
+    assert "terraform apply" not in stage.asked
+
+
 def test_without_gcloud_it_says_where_to_get_it(stage: Stage) -> None:
     (stage.folder / "gcloud").unlink()
     assert "https://cloud.google.com/sdk/docs/install" in stage.deploy().stderr
@@ -361,6 +367,15 @@ def test_a_destroy_never_takes_over_a_database_that_was_kept(stage: Stage) -> No
     stage.deploy(("firestore databases describe", 0, "there"), what="destroy")
     assert "terraform apply" in stage.asked
     assert "terraform import" not in stage.asked
+
+
+@pytest.mark.parametrize("answer", [("secrets list", 0, ""), ("secrets versions", 1, "")])
+def test_a_destroy_that_broke_off_is_repeated_without_the_secrets_that_are_gone(
+    stage: Stage, answer: tuple[str, int, str]
+) -> None:
+    done = stage.deploy(answer, what="destroy")
+    assert done.code == 0, done.stderr
+    assert set(stage.secrets) == set(secret_values.NAMES), "Terraform wants a value for each"
 
 
 def test_a_destroy_asks_first(stage: Stage) -> None:

@@ -16,16 +16,12 @@ from functions.settings import read_settings as read_functions
 from infra.tools import plan_check
 from infra.tools.plan_check import Plan
 from relay.settings import read_settings as read_relay
-from tests.terraform import ROOT, SECRETS, Workspace
+from tests.terraform import INTEGRATIONS, ROOT, SECRETS, Workspace
 from vchat.config import EMULATORS, ConfigError
 from vchat.idleness import Idleness
 
 PRICES = json.loads((ROOT / "infra" / "prices.json").read_text())
 GOLDEN = Path(__file__).parent / "golden"
-INTEGRATIONS = (
-    '{firebase={project="my-firebase"},livekit={url="wss://voice.example.com"},'
-    'nextauth={cookie="session"},vroid={client_id="id",return_urls=["https://chat.example.com/"]}}'
-)
 PROFILES = {
     "dev": ("dev",),
     "prod": ("prod",),

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from infra.tools import secret_values
 from tests.emulators import Server, running
-from tests.terraform import COMMAND, Workspace
+from tests.terraform import COMMAND, INTEGRATIONS, Workspace
 
 PROFILE = ("-var-file=envs/dev.tfvars", "-var=alerts={topic=true}")
 APPLY = (*PROFILE, "-no-color", "-auto-approve")
@@ -105,7 +106,9 @@ def test_a_new_archive_changes_the_functions_and_nothing_else(applied: Workspace
 def test_a_destroy_leaves_nothing_in_pubsub_or_the_state(
     applied: Workspace, emulator: Server
 ) -> None:
-    applied.run("destroy", *APPLY)
+    # With every secret that a configuration could want, and none of their values.
+    placeholders = secret_values.placeholders(external_redis=True)
+    applied.run("destroy", *APPLY, f"-var=integrations={INTEGRATIONS}", secrets=placeholders)
     assert names(emulator, "topics") == []
     assert names(emulator, "subscriptions") == []
     assert json.loads((applied.folder / "terraform.tfstate").read_text())["resources"] == []

@@ -1,5 +1,5 @@
 variable "alerts" {
-  description = "Who hears of trouble: e-mail addresses, and whether a Pub/Sub topic with a subscription carries alerts to a paging system. Nobody named: no alerts, since Google charges for each."
+  description = "Who hears of trouble: e-mail addresses, and whether a Pub/Sub topic with a subscription carries alerts to a paging system. Nobody named: no alerts, because Google means to charge for each."
   type = object({
     emails = optional(set(string), [])
     topic  = optional(bool, false)

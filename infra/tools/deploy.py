@@ -67,7 +67,7 @@ def main() -> None:
 
 def apply(it: Deployment) -> None:
     """Build, push, apply, upload and try it out."""
-    variables = _prepare(it)
+    variables = _prepare(it, _secrets(it))
     _adopt(it, variables)
     _first(it, variables)
     variables["TF_VAR_relay_image"] = _image(it)
@@ -87,7 +87,7 @@ def apply(it: Deployment) -> None:
 
 def plan(it: Deployment) -> None:
     """Show what an apply would do, with the image that runs now."""
-    variables = _prepare(it)
+    variables = _prepare(it, _secrets(it))
     running = _outputs(variables).get("relay_image")
     if running:
         variables["TF_VAR_relay_image"] = running
@@ -96,7 +96,9 @@ def plan(it: Deployment) -> None:
 
 def destroy(it: Deployment) -> None:
     """Take everything out again but what is kept on purpose."""
-    variables = _prepare(it)
+    # Some secrets may be gone with a destroy that broke off.
+    placeholders = secret_values.placeholders(external_redis=not it.memorystore)
+    variables = _prepare(it, placeholders)
     kept = _outputs(variables).get("kept") or []
     words = ("plan", "-destroy", "-input=false", "-out=plan", _profile(it))
     run(*TERRAFORM, *words, env=variables, cwd=INFRA / "terraform")
@@ -128,7 +130,11 @@ def _profile(it: Deployment) -> str:
     return f"-var-file=envs/{it.environment}.tfvars"
 
 
-def _prepare(it: Deployment) -> dict[str, str]:
+def _secrets(it: Deployment) -> dict[str, str]:
+    return secret_values.gathered(it.project.id, external_redis=not it.memorystore)
+
+
+def _prepare(it: Deployment, secrets: dict[str, str]) -> dict[str, str]:
     """A state to work on, and the variables of every terraform command."""
     if ask("gcloud", "storage", "buckets", "describe", f"gs://{it.state_bucket}") is None:
         print(f"First the bucket for Terraform's state, {it.state_bucket}:")
@@ -146,9 +152,7 @@ def _prepare(it: Deployment) -> dict[str, str]:
         "TF_VAR_project_id": it.project.id,
         "TF_VAR_project_number": it.project.number,
         "TF_VAR_functions_archive": str(archive),
-        "TF_VAR_secrets": json.dumps(
-            secret_values.gathered(it.project.id, external_redis=not it.memorystore)
-        ),
+        "TF_VAR_secrets": json.dumps(secrets),
     }
 
 

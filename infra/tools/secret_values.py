@@ -45,6 +45,16 @@ def gathered(project: str, *, external_redis: bool) -> dict[str, str]:
     return values
 
 
+def placeholders(*, external_redis: bool) -> dict[str, str]:
+    """A value for every name, none of them true: a destroy has to name them and writes none."""
+    values = dict.fromkeys(NAMES, "not needed")
+    values["VCHAT_SIGNING_KEYS"] = '{"keys": [{}]}'
+    values["REDIS_URL"] = "rediss://not-needed"
+    if not external_redis:
+        del values["REDIS_URL"]
+    return values
+
+
 def _stored(project: str, secret: str) -> str | None:
     """A deployed secret's value; None when it has none yet, as after a run that broke off."""
     where = f"--project={project}"
