@@ -68,6 +68,19 @@ WELL = [
 ]
 
 
+def changing(*resources: tuple[str, str]) -> str:
+    """A plan that does something to each of these addresses."""
+    changes = [
+        {
+            "address": address,
+            "type": address.partition(".")[0],
+            "change": {"actions": [action], "after": None, "after_unknown": {}},
+        }
+        for address, action in resources
+    ]
+    return json.dumps({**json.loads(EMPTY_PLAN), "resource_changes": changes})
+
+
 @dataclass
 class Done:
     """How a deployment ended."""
@@ -212,6 +225,13 @@ def test_a_plan_that_breaks_a_rule_is_never_applied(stage: Stage) -> None:
     assert "terraform apply" not in stage.asked
 
 
+def test_accounts_and_rooms_are_never_lost_to_a_deployment(stage: Stage) -> None:
+    plan = changing(("google_firestore_database.main", "delete"))
+    done = stage.deploy(("terraform show", 0, plan))
+    assert "would be deleted with every account and room: its region cannot change" in done.stderr
+    assert "terraform apply" not in stage.asked
+
+
 def test_the_image_is_deployed_by_digest_and_built_only_once(stage: Stage) -> None:
     stage.deploy()
     image = (
@@ -271,22 +291,22 @@ def test_terraform_and_the_deployment_know_the_same_secrets() -> None:
     assert tuple(known) == secret_values.NAMES
 
 
+KEPT = ("firestore databases describe", 0, "there")
+
+
 def test_a_database_that_an_earlier_destroy_kept_is_taken_over(stage: Stage) -> None:
-    stage.deploy(("firestore databases describe", 0, "there"))
+    stage.deploy(KEPT, environment="prod")
     assert re.search(r"terraform import .*google_firestore_database.main", stage.asked)
 
 
-def changing(*resources: tuple[str, str]) -> str:
-    """A plan that does something to each of these addresses."""
-    changes = [
-        {
-            "address": address,
-            "type": address.partition(".")[0],
-            "change": {"actions": [action], "after": None, "after_unknown": {}},
-        }
-        for address, action in resources
-    ]
-    return json.dumps({**json.loads(EMPTY_PLAN), "resource_changes": changes})
+def test_a_kept_database_loses_its_protection_only_when_a_person_says_so(stage: Stage) -> None:
+    done = stage.deploy(KEPT, typed="")
+    assert done.code == 1
+    assert "keep_data = false" in done.stdout
+    assert "(yes/no)" in done.stdout, "asked also with --yes, as a pipeline has it"
+    assert "terraform import" not in stage.asked
+    stage.deploy(KEPT, typed="yes\n")
+    assert "terraform import" in stage.asked
 
 
 ALERT = ("google_monitoring_alert_policy.this", "create")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.tools import secret_values
+from infra.tools import plan_check, secret_values
 from tests.emulators import Server, running
 from tests.terraform import COMMAND, INTEGRATIONS, Workspace
 
@@ -101,6 +101,12 @@ def test_a_new_archive_changes_the_functions_and_nothing_else(applied: Workspace
         'google_cloudfunctions2_function.this["api"]',
         'google_cloudfunctions2_function.this["janitor"]',
     }
+
+
+def test_another_region_is_refused_before_it_deletes_the_database(applied: Workspace) -> None:
+    plan = applied.plan("dev", "-var=alerts={topic=true}", "-var=region=us-central1")
+    (refusal,) = plan_check.problems(plan)
+    assert "google_firestore_database.main would be deleted" in refusal
 
 
 def test_a_destroy_leaves_nothing_in_pubsub_or_the_state(

@@ -42,6 +42,7 @@ class Deployment:
     project: preflight.Project
     region: str
     memorystore: bool
+    keep_data: bool
     yes: bool
 
     @property
@@ -123,7 +124,8 @@ def _deployment(environment: str, project: str, *, yes: bool) -> Deployment:
         raise Stopped(f'{file} does not name a region, as in: region = "europe-west1"')
     found = preflight.check(project, TERRAFORM)
     memorystore = re.search(r'mode\s*=\s*"memorystore"', text) is not None
-    return Deployment(environment, found, region[1], memorystore, yes)
+    keep_data = re.search(r"^keep_data\s*=\s*false", text, re.MULTILINE) is None
+    return Deployment(environment, found, region[1], memorystore, keep_data, yes)
 
 
 def _profile(it: Deployment) -> str:
@@ -164,6 +166,12 @@ def _adopt(it: Deployment, variables: dict[str, str]) -> None:
     words = ("firestore", "databases", "describe", "--database=(default)")
     if not known and ask("gcloud", *words, f"--project={it.project.id}") is not None:
         print("The project has a Firestore database already; it is taken over as it is.")
+        if not it.keep_data:
+            print(
+                f"{it.environment}.tfvars has keep_data = false: it loses its protection, and the "
+                "next destroy deletes it\nwith all that is in it."
+            )
+            _ask("Take it over nevertheless?")
         found = f"projects/{it.project.id}/databases/(default)"
         import_ = ("import", "-input=false", _profile(it), address, found)
         run(*TERRAFORM, *import_, env=variables, cwd=INFRA / "terraform")
@@ -244,8 +252,12 @@ def _only_alerts(plan: plan_check.Plan | None) -> bool:
 
 
 def _confirm(it: Deployment, question: str) -> None:
-    if it.yes:
-        return
+    if not it.yes:
+        _ask(question)
+
+
+def _ask(question: str) -> None:
+    """Go on only after a person's yes."""
     try:
         answer = input(f"\n{question} (yes/no) ")
     except EOFError:

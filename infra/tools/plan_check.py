@@ -227,6 +227,16 @@ def bad_schedules(plan: Plan) -> list[str]:
     ]
 
 
+def lost_data(plan: Plan) -> list[str]:
+    """An apply never takes away what must last."""
+    return [
+        f"{address} would be deleted with every account and room: its region cannot change. "
+        "To move, deploy another project there and import an export (docs/operations.md)"
+        for address, kind, actions in changes(plan)
+        if kind == "google_firestore_database" and "delete" in actions
+    ]
+
+
 RULES: tuple[Callable[[Plan], list[str]], ...] = (
     public_doors,
     broad_roles,
@@ -235,6 +245,7 @@ RULES: tuple[Callable[[Plan], list[str]], ...] = (
     awake_when_idle,
     missing_services,
     bad_schedules,
+    lost_data,
 )
 
 
