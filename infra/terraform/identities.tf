@@ -47,7 +47,7 @@ locals {
 resource "google_project_iam_custom_role" "pubsub" {
   for_each = local.pubsub_permissions
 
-  role_id     = "vchat_${each.key}_pubsub"
+  role_id     = "vchat_${each.key}_pubsub${var.role_suffix}"
   title       = "V-Chat ${each.key}: Pub/Sub"
   permissions = each.value
 }

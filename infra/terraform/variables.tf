@@ -251,8 +251,8 @@ variable "relay" {
   }
 
   validation {
-    condition     = var.relay.sockets >= 10 && var.relay.sockets <= 1000
-    error_message = "relay.sockets must be from 10 to 1000, which is Cloud Run's most for one instance."
+    condition     = var.relay.sockets >= 10 && var.relay.sockets <= 1000 && floor(var.relay.sockets) == var.relay.sockets
+    error_message = "relay.sockets must be a whole number from 10 to 1000, which is Cloud Run's most for one instance."
   }
 
   validation {
@@ -278,6 +278,18 @@ variable "relay_image" {
   }
 }
 
+variable "role_suffix" {
+  description = "Ends the ids of V-Chat's own roles, as in \"_2\". For a deployment 7 to 37 days after a destroy, while Google keeps the old ids back."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.]{0,20}$", var.role_suffix))
+    error_message = "role_suffix must be at most 20 letters, digits, dots and underscores, such as _2."
+  }
+}
+
 variable "secret_versions" {
   description = "Raise a secret's number, as in { VCHAT_SIGNING_KEYS = 2 }, to have its value written anew."
   type        = map(number)
@@ -287,6 +299,11 @@ variable "secret_versions" {
   validation {
     condition     = length(setsubtract(keys(var.secret_versions), keys(local.secrets))) == 0
     error_message = "secret_versions names a secret that this configuration does not have; it has ${join(", ", keys(local.secrets))}."
+  }
+
+  validation {
+    condition     = alltrue([for version in values(var.secret_versions) : version >= 1 && floor(version) == version])
+    error_message = "secret_versions must be whole numbers from 1, where every secret begins."
   }
 }
 

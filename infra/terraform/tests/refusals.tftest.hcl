@@ -358,3 +358,51 @@ run "a_seat_that_is_kept_for_days_is_refused" {
   }
   expect_failures = [var.doze]
 }
+
+run "a_role_with_a_hyphen_is_refused" {
+  command = plan
+  variables {
+    role_suffix = "-2"
+  }
+  expect_failures = [var.role_suffix]
+}
+
+run "a_page_that_is_hidden_for_no_time_is_refused" {
+  command = plan
+  variables {
+    doze = { hidden_s = 0 }
+  }
+  expect_failures = [var.doze]
+}
+
+run "a_page_that_is_idle_for_days_is_refused" {
+  command = plan
+  variables {
+    doze = { idle_s = 90000 }
+  }
+  expect_failures = [var.doze]
+}
+
+run "half_a_socket_is_refused" {
+  command = plan
+  variables {
+    relay = { sockets = 10.5 }
+  }
+  expect_failures = [var.relay]
+}
+
+run "a_secrets_version_before_the_first_is_refused" {
+  command = plan
+  variables {
+    secret_versions = { REDIS_URL = 0 }
+  }
+  expect_failures = [var.secret_versions]
+}
+
+run "half_a_secrets_version_is_refused" {
+  command = plan
+  variables {
+    secret_versions = { REDIS_URL = 1.5 }
+  }
+  expect_failures = [var.secret_versions]
+}

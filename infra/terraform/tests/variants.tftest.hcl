@@ -160,3 +160,19 @@ run "integrations_are_off_by_default" {
     error_message = "There is a secret for a provider that nobody asked for."
   }
 }
+
+run "roles_can_have_other_ids_while_google_keeps_the_deleted_ones" {
+  command = plan
+  variables {
+    role_suffix = "_2"
+  }
+
+  assert {
+    condition     = google_project_iam_custom_role.pubsub["relay"].role_id == "vchat_relay_pubsub_2"
+    error_message = "The role keeps its id."
+  }
+  assert {
+    condition     = endswith(google_project_iam_member.pubsub["relay"].role, "/roles/vchat_relay_pubsub_2")
+    error_message = "The relays are given another role."
+  }
+}
