@@ -383,6 +383,15 @@ def test_a_destroy_sweeps_what_rooms_made_and_says_what_stays(stage: Stage) -> N
     assert stage.asked.index("terraform apply") < stage.asked.index("pubsub topics delete")
 
 
+def test_a_destroy_that_breaks_off_sweeps_all_the_same_and_says_what_stays(stage: Stage) -> None:
+    topic = ("pubsub topics list", 0, "projects/my-project/topics/vchat-room-1")
+    done = stage.deploy(("terraform apply", 1, "subnet in use"), topic, what="destroy")
+    assert done.code == 1
+    assert "pubsub topics delete" in stage.asked
+    assert "Left on purpose:" in done.stdout
+    assert "`terraform apply -input=false plan` failed" in done.stderr
+
+
 def test_a_destroy_never_takes_over_a_database_that_was_kept(stage: Stage) -> None:
     stage.deploy(("firestore databases describe", 0, "there"), what="destroy")
     assert "terraform apply" in stage.asked

@@ -14,10 +14,10 @@ class Stopped(Exception):
 def run(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
     """Run a program in the person's terminal. Raises Stopped when it fails."""
     if code_of(*words, env=env, cwd=cwd):
-        raise failed(words)
+        raise failed(*words)
 
 
-def failed(words: tuple[str, ...]) -> Stopped:
+def failed(*words: str) -> Stopped:
     """What to raise when a program that ran in the person's terminal failed."""
     return Stopped(f"`{_shown(words)}` failed; its own words are above.")
 

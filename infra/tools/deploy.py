@@ -24,6 +24,7 @@ from vchat.page_policy import beyond
 INFRA = bundle.ROOT / "infra"
 BUILD = bundle.ROOT / "build"
 TERRAFORM = shlex.split(os.environ.get("TERRAFORM") or "terraform")
+APPLY = ("apply", "-input=false", "plan")
 FIRST = (
     "google_artifact_registry_repository_iam_member.build",
     "google_project_iam_member.build",
@@ -104,11 +105,13 @@ def destroy(it: Deployment) -> None:
     words = ("plan", "-destroy", "-input=false", "-out=plan", _profile(it))
     run(*TERRAFORM, *words, env=variables, cwd=INFRA / "terraform")
     _confirm(it, "Destroy all of this?")
-    run(*TERRAFORM, "apply", "-input=false", "plan", env=variables, cwd=INFRA / "terraform")
+    broke_off = code_of(*TERRAFORM, *APPLY, env=variables, cwd=INFRA / "terraform")
     _sweep(it)
     print("Left on purpose:")
     for what in [*kept, "buckets named gcf-v2-..., which Google made for builds of functions"]:
         print(f"  {what}")
+    if broke_off:
+        raise failed(*TERRAFORM, *APPLY)
 
 
 def _deployment(environment: str, project: str, *, yes: bool) -> Deployment:
@@ -231,15 +234,14 @@ def _planned(it: Deployment, variables: dict[str, str]) -> plan_check.Plan | Non
 
 def _apply(it: Deployment, variables: dict[str, str]) -> None:
     """Apply the plan, with patience for alerts on metrics that the same apply made."""
-    words = (*TERRAFORM, "apply", "-input=false", "plan")
     for _ in range(PATIENCE_MIN):
-        if not code_of(*words, env=variables, cwd=INFRA / "terraform"):
+        if not code_of(*TERRAFORM, *APPLY, env=variables, cwd=INFRA / "terraform"):
             return
         if not _only_alerts(_planned(it, variables)):
-            raise failed(words)
+            raise failed(*TERRAFORM, *APPLY)
         print("Google does not know the new metrics yet; their alerts are tried again in a minute.")
         sleep(60)
-    run(*words, env=variables, cwd=INFRA / "terraform")
+    run(*TERRAFORM, *APPLY, env=variables, cwd=INFRA / "terraform")
 
 
 def _only_alerts(plan: plan_check.Plan | None) -> bool:
