@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from infra.tools import bundle, deploy, page, secret_values
-from infra.tools.commands import Stopped
+from infra.tools.commands import Stopped, ask
 from local import pages
 from vchat.page_policy import Beyond, beyond
 
@@ -49,6 +49,7 @@ WELL = [
     ("config get-value project", 0, "my-project"),
     ("projects describe .*projectNumber", 0, "123456789012"),
     ("billing projects describe", 0, "True"),
+    ("run regions list", 0, "europe-north1\neurope-west1"),
     ("buckets describe", 0, "there"),
     (
         "secrets list",
@@ -161,6 +162,8 @@ def _stage(
         (("services enable", 1, ""), "`gcloud services enable", "its own words are above"),
         (("secrets list", 0, ""), "needs a Redis", "export REDIS_URL="),
         (("secrets versions (access|list) ?.*signing-keys", 1, ""), "cannot be read", "Accessor"),
+        (("regions list", 0, "us-central1"), "has no region 'europe-west1'", "us-central1"),
+        (("terraform show", 1, ""), "`terraform show", "its own words are above"),
         (("terraform plan", 1, ""), "could not make a plan", "its own words are above"),
     ],
 )
@@ -189,6 +192,28 @@ def test_without_gcloud_it_says_where_to_get_it(stage: Stage) -> None:
 def test_without_terraform_it_says_where_to_get_it(stage: Stage) -> None:
     (stage.folder / "terraform").unlink()
     assert "https://developer.hashicorp.com/terraform/install" in stage.deploy().stderr
+
+
+def test_a_terraform_that_does_not_run_is_as_good_as_none(stage: Stage) -> None:
+    done = stage.deploy(("terraform version", 127, ""))
+    assert "https://developer.hashicorp.com/terraform/install" in done.stderr
+    assert "too old" not in done.stderr
+
+
+def test_regions_that_google_does_not_tell_are_left_for_terraform_to_find_out(stage: Stage) -> None:
+    stage.deploy(("regions list", 1, ""))
+    assert "terraform apply" in stage.asked
+
+
+def test_what_stands_after_an_apply_and_cannot_be_read_is_no_success(stage: Stage) -> None:
+    done = stage.deploy(("terraform output", 1, ""))
+    assert done.code == 1
+    assert "`terraform output -json` failed" in done.stderr
+
+
+def test_a_question_that_nobody_sees_is_not_asked() -> None:
+    """gcloud would wait for the answer to it for ever."""
+    assert ask("/bin/sh", "-c", "echo $CLOUDSDK_CORE_DISABLE_PROMPTS") == "1"
 
 
 def test_an_unknown_environment_names_the_known_ones(stage: Stage) -> None:

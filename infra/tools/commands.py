@@ -3,8 +3,12 @@
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+_ALONE = {"CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
+"""gcloud would wait for ever for the answer to a question that nobody sees."""
 
 
 class Stopped(Exception):
@@ -28,6 +32,16 @@ def ask(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = No
     return None if done.returncode else str(done.stdout).strip()
 
 
+def answer_of(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
+    """What a program answers that must not fail. Raises Stopped when it does, and its complaint is
+    the person's to read."""
+    done = _run(words, env, cwd, capture=True)
+    if done.returncode:
+        print(done.stderr, end="", file=sys.stderr)
+        raise failed(*words)
+    return str(done.stdout)
+
+
 def output_of(*words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
     """What a program prints, whether it fails or not."""
     return str(_run(words, env, cwd, capture=True).stdout)
@@ -44,7 +58,7 @@ def _run(
     try:
         return subprocess.run(  # noqa: S603 - the words are ours; no shell reads them
             words,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **(_ALONE if capture else {}), **(env or {})},
             cwd=cwd,
             capture_output=capture,
             text=True,

@@ -18,7 +18,7 @@ from time import sleep
 from typing import Any
 
 from infra.tools import bundle, page, plan_check, preflight, secret_values
-from infra.tools.commands import Stopped, ask, code_of, failed, run
+from infra.tools.commands import Stopped, answer_of, ask, code_of, failed, run
 from vchat.page_policy import beyond
 
 INFRA = bundle.ROOT / "infra"
@@ -125,7 +125,7 @@ def _deployment(environment: str, project: str, *, yes: bool) -> Deployment:
     region = re.search(r'^region\s*=\s*"([^"]+)"', text, re.MULTILINE)
     if region is None:
         raise Stopped(f'{file} does not name a region, as in: region = "europe-west1"')
-    found = preflight.check(project, TERRAFORM)
+    found = preflight.check(project, region[1], TERRAFORM)
     memorystore = re.search(r'mode\s*=\s*"memorystore"', text) is not None
     keep_data = re.search(r"^keep_data\s*=\s*false", text, re.MULTILINE) is None
     return Deployment(environment, found, region[1], memorystore, keep_data, yes)
@@ -224,8 +224,8 @@ def _planned(it: Deployment, variables: dict[str, str]) -> plan_check.Plan | Non
     code = code_of(*TERRAFORM, *words, env=variables, cwd=INFRA / "terraform")
     if code not in (0, 2):
         raise Stopped("Terraform could not make a plan; its own words are above.")
-    shown = ask(*TERRAFORM, "show", "-json", "plan", env=variables, cwd=INFRA / "terraform")
-    made: plan_check.Plan = json.loads(shown or "{}")
+    shown = answer_of(*TERRAFORM, "show", "-json", "plan", env=variables, cwd=INFRA / "terraform")
+    made: plan_check.Plan = json.loads(shown)
     found = plan_check.problems(made)
     if found:
         raise Stopped("This plan must not be applied:\n" + "\n".join(f"  {one}" for one in found))
@@ -269,8 +269,8 @@ def _ask(question: str) -> None:
 
 
 def _outputs(variables: dict[str, str]) -> dict[str, Any]:
-    said = ask(*TERRAFORM, "output", "-json", env=variables, cwd=INFRA / "terraform")
-    return {name: output["value"] for name, output in json.loads(said or "{}").items()}
+    said = answer_of(*TERRAFORM, "output", "-json", env=variables, cwd=INFRA / "terraform")
+    return {name: output["value"] for name, output in json.loads(said).items()}
 
 
 def _upload(made: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ FIRST_SERVICES = (
     "cloudresourcemanager.googleapis.com",
     "firestore.googleapis.com",
     "iam.googleapis.com",
+    "run.googleapis.com",
     "secretmanager.googleapis.com",
     "serviceusage.googleapis.com",
     "storage.googleapis.com",
@@ -30,13 +31,14 @@ class Project:
     number: str
 
 
-def check(project: str, terraform: list[str]) -> Project:
+def check(project: str, region: str, terraform: list[str]) -> Project:
     """The project to deploy to. Raises Stopped with the next step when something is missing."""
     _tools(terraform)
     _signed_in()
     found = _project(project or _configured())
     _billed(found)
     run("gcloud", "services", "enable", *FIRST_SERVICES, f"--project={found.id}")
+    _there(region, found)
     return found
 
 
@@ -46,13 +48,13 @@ def _tools(terraform: list[str]) -> None:
             "The Google Cloud CLI (gcloud) is not installed.\n"
             "  Install it: https://cloud.google.com/sdk/docs/install"
         )
-    if shutil.which(terraform[0]) is None:
+    said = ask(*terraform, "version", "-json") if shutil.which(terraform[0]) else None
+    if said is None:
         raise Stopped(
-            "Terraform is not installed.\n"
+            "Terraform is not installed, or does not run.\n"
             "  Install 1.11 or newer: https://developer.hashicorp.com/terraform/install"
         )
-    said = ask(*terraform, "version", "-json")
-    match = re.match(r"(\d+)\.(\d+)", json.loads(said or "{}").get("terraform_version", ""))
+    match = re.match(r"(\d+)\.(\d+)", json.loads(said).get("terraform_version", ""))
     version = tuple(map(int, match.groups())) if match else (0, 0)
     if version < LEAST_TERRAFORM:
         raise Stopped(
@@ -107,4 +109,16 @@ def _billed(project: Project) -> None:
             "  Yours are listed by:  gcloud billing accounts list\n"
             f"  Link one:             gcloud billing projects link {project.id} "
             "--billing-account=ACCOUNT"
+        )
+
+
+def _there(region: str, project: Project) -> None:
+    regions = ask(
+        *("gcloud", "run", "regions", "list", "--format=value(locationId)"),
+        f"--project={project.id}",
+    )
+    if regions and region not in regions.split():
+        raise Stopped(
+            f"Cloud Run has no region {region!r}. Put another one into your tfvars:\n"
+            f"  {', '.join(sorted(regions.split()))}"
         )
