@@ -59,7 +59,7 @@ export class Controls {
   #key(event, down) {
     const target = /** @type {HTMLElement} */ (event.target);
     // Keys typed into a field, or that move among buttons and lists, are not steps.
-    const busy = event.ctrlKey || event.metaKey || event.altKey || target.closest?.("input, textarea, select, [role=radiogroup], dialog");
+    const busy = event.ctrlKey || event.metaKey || event.altKey || target.closest?.("input, textarea, select, [role=radiogroup], [popover], dialog");
     if (down && busy) return;
     const known = event.code in KEYS || ["ShiftLeft", "ShiftRight", "KeyQ", "KeyE"].includes(event.code);
     if (!known) return;

@@ -90,6 +90,9 @@ const en = {
   "moderate.room": "Moderate the room",
   "moderate.lock": "Lock the room", "moderate.unlock": "Open the room again", "moderate.slow": "Slow the chat: one message in {seconds} s",
   "moderate.quick": "Let the chat run free", "moderate.end": "End the room",
+  "moderate.kick.sure": "Remove {name}? They can come in again after a minute.",
+  "moderate.ban.sure": "Ban {name}? They cannot come into this room again.",
+  "moderate.transfer.sure": "Hand the room over to {name}? It will be theirs, and you stay as a moderator.",
   "moderate.end.sure": "End this room for everyone in it? It cannot be opened again.",
   "room.slow": "slow chat: one message in {seconds} s",
   "use.violent": "violent scenes", "use.sexual": "sexual scenes", "use.political": "political or religious", "use.antisocial": "antisocial or hateful",
@@ -196,6 +199,7 @@ const en = {
   "licence.allowModification": "allowed", "licence.allowModificationRedistribution": "allowed, passing it on too",
   "licence.Redistribution_Prohibited": "passing it on is not allowed",
   "close": "Close",
+  "cancel": "Cancel",
 };
 
 /** @type {typeof en} */
@@ -287,6 +291,9 @@ const ja = {
   "moderate.room": "ルームへの操作",
   "moderate.lock": "ルームをロックする", "moderate.unlock": "ロックを外す", "moderate.slow": "チャットを遅くする（{seconds}秒に1回）",
   "moderate.quick": "チャットの制限をなくす", "moderate.end": "ルームを終わらせる",
+  "moderate.kick.sure": "{name}さんを退室させますか？1分ほどたつと、また入れます。",
+  "moderate.ban.sure": "{name}さんを入室禁止にしますか？このルームには二度と入れません。",
+  "moderate.transfer.sure": "{name}さんにホストを譲りますか？ルームは相手のものになり、あなたはモデレーターとして残ります。",
   "moderate.end.sure": "全員が退室になり、二度と開けません。このルームを終わらせますか？",
   "room.slow": "チャットは{seconds}秒に1回まで",
   "use.violent": "暴力表現あり", "use.sexual": "性的表現あり", "use.political": "政治・宗教", "use.antisocial": "反社会的・憎悪表現",
@@ -393,6 +400,7 @@ const ja = {
   "licence.allowModification": "許可", "licence.allowModificationRedistribution": "許可（改変物の再配布も可）",
   "licence.Redistribution_Prohibited": "再配布禁止",
   "close": "閉じる",
+  "cancel": "キャンセル",
 };
 
 export const STRINGS = { en, ja };

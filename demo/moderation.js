@@ -1,11 +1,12 @@
-/** What a host or moderator may do about someone, or about the room: menus beside the names. */
+/** What a host or moderator may do about someone, or about the room. */
 
-import { h } from "./dom.js";
 import { t } from "./i18n.js";
 
 const RANKS = ["owner", "moderator", "member", "spectator"];
 /** Slow mode's pause between two messages of a member. */
 const SLOW_S = 30;
+/** What the same menu cannot take back. */
+const ASK_FIRST = ["kick", "ban", "transfer", "end"];
 
 /** @typedef {import("../client/types.js").Member} Member */
 /** @typedef {{action: string, role?: string, seconds?: number}} Act */
@@ -44,18 +45,14 @@ export function actsOnRoom(me, room) {
 export const maySteer = (me) => me !== undefined && RANKS.indexOf(me.role) <= 1;
 
 /**
- * A menu of acts, or nothing if there is none.
- * @template {Act} T @param {Record<string, T>} acts @param {string} label @param {string} testId @param {(act: T) => void} act
+ * For a menu, in words.
+ * @template {Act} T @param {Record<string, T>} acts @param {(act: T) => void} act @param {string} [name] of whom they are about
+ * @returns {import("./menu.js").Entry[]}
  */
-export function menuOf(acts, label, testId, act) {
-  if (!Object.keys(acts).length) return null;
-  const menu = h("select", { class: "moderate", "aria-label": label, "data-testid": testId },
-    h("option", { value: "" }, "⋯"),
-    ...Object.keys(acts).map((name) => h("option", { value: name }, t(`moderate.${name}`, { seconds: SLOW_S }))));
-  menu.addEventListener("change", () => {
-    const chosen = acts[menu.value];
-    menu.value = "";
-    if (chosen) act(chosen);
-  });
-  return menu;
+export function entriesOf(acts, act, name = "") {
+  return Object.entries(acts).map(([key, one]) => ({
+    text: t(`moderate.${key}`, { seconds: SLOW_S }),
+    sure: ASK_FIRST.includes(key) ? t(`moderate.${key}.sure`, { name }) : undefined,
+    act: () => act(one),
+  }));
 }

@@ -8,11 +8,12 @@ import { byId, h, icon } from "./dom.js";
 import { EMOTES } from "./emotes.js";
 import { onLanguage, t } from "./i18n.js";
 import { copyLink } from "./lobby.js";
+import { Menu } from "./menu.js";
 import { bytesText, Meter } from "./meter.js";
-import { actsOnRoom, maySteer, menuOf } from "./moderation.js";
+import { actsOnRoom, entriesOf, maySteer } from "./moderation.js";
 import { Motion } from "./motion.js";
 import { offerOwnAvatar } from "./own-vrm.js";
-import { showPeople } from "./people.js";
+import { People } from "./people.js";
 import { problemText, refusalText } from "./problems.js";
 import { wrapped } from "./rotation.js";
 import { OBSTACLES, ROOM_RADIUS } from "./scenery.js";
@@ -41,6 +42,8 @@ export class RoomView {
   /** @type {Crowd | null} */
   #crowd = null;
   #chat;
+  #people = new People((act) => void this.#moderate(act));
+  #steer = new Menu("moderate-room");
   #motion = new Motion();
   #walker = new Walker(ROOM_RADIUS, OBSTACLES);
   /** @type {VoicePanel | null} */
@@ -76,6 +79,7 @@ export class RoomView {
       this.#stops.push(() => clearInterval(alive));
     }
     if (options.account.voice) this.#voice = new VoicePanel({ room: this.room, api, roomId });
+    byId("room-menu").replaceChildren(this.#steer.root);
     this.#chat = new Chat(this.room, (count) => this.#showUnread(count));
     this.#listen();
     this.#buttons();
@@ -227,7 +231,7 @@ export class RoomView {
       this.#togglePanel(true);
       this.#chat.focus();
     }
-    if (event.key === "Escape" && byId("room").contains(target)) {
+    if (event.key === "Escape" && byId("room").contains(target) && !document.querySelector(":popover-open")) {
       this.#togglePanel(false);
       byId("stage").focus();
     }
@@ -257,10 +261,9 @@ export class RoomView {
   }
 
   #showPeople() {
-    showPeople(this.room.members.values(), this.room.user?.id, (act) => void this.#moderate(act), this.#options.account.atHub);
     const { room } = this.room;
-    const menu = menuOf(actsOnRoom(this.#me, room), t("moderate.room"), "moderate-room", (act) => void this.#moderate(act));
-    byId("room-menu").replaceChildren(...(menu ? [menu] : []));
+    this.#people.show(this.room.members.values(), this.room.user?.id, this.#options.account.atHub);
+    this.#steer.offer(t("moderate.room"), entriesOf(actsOnRoom(this.#me, room), (act) => void this.#moderate(act)));
     byId("room-rules").textContent = [
       room?.locked ? t("rooms.locked") : "",
       room && room.slowModeS > 0 ? t("room.slow", { seconds: room.slowModeS }) : "",
@@ -276,7 +279,7 @@ export class RoomView {
     const { api } = this.#options;
     try {
       if (act.action !== "end") await api.request("POST", `/rooms/${this.roomId}/moderation`, { body: act });
-      else if (confirm(t("moderate.end.sure"))) await api.rooms.end(this.roomId);
+      else await api.rooms.end(this.roomId);
     } catch (error) {
       toast(problemText(error), "bad");
     }

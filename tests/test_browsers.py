@@ -134,6 +134,13 @@ async def test_a_cut_connection_comes_back_by_itself_with_what_it_missed(url, ar
     assert await aya.count("back") == 1
 
 
+async def choose(menu, *names):
+    """Open a menu and press what has these names, one after the other."""
+    await menu.click()
+    for name in names:
+        await menu.page.get_by_role("button", name=name, exact=True).click()
+
+
 async def test_a_host_mutes_and_removes_someone_who_is_told_and_stays_out(url, arrive):
     aya, ben = await arrive(), await arrive()
     await aya.come(url, "Aya")
@@ -143,20 +150,20 @@ async def test_a_host_mutes_and_removes_someone_who_is_told_and_stays_out(url, a
     assert await menu.count() == 1  # for the guest, not for oneself
     assert await ben.page.get_by_test_id("moderate").count() == 0
 
-    await menu.select_option("mute")
+    await choose(menu, "Mute")
     people = ben.page.get_by_test_id("people-list")
     await people.get_by_text("muted").wait_for()
-    await menu.select_option("unmute")
+    await choose(menu, "Unmute")
     await people.get_by_text("muted").wait_for(state="detached")
 
     steer, rules = aya.page.get_by_test_id("moderate-room"), ben.page.locator("#room-rules")
     assert await ben.page.get_by_test_id("moderate-room").count() == 0
-    await steer.select_option("slow")
+    await choose(steer, "Slow the chat: one message in 30 s")
     await rules.filter(has_text="one message in 30 s").wait_for()
-    await steer.select_option("lock")
+    await choose(steer, "Lock the room")
     await rules.filter(has_text="locked").wait_for()
 
-    await menu.select_option("kick")
+    await choose(menu, "Remove", "Remove")
     await ben.until("() => globalThis.vchat?.state === 'refused'")
     told = ben.page.get_by_role("alertdialog")
     await told.get_by_text("A moderator removed you from the room.").wait_for()
@@ -215,6 +222,14 @@ async def test_the_keyboard_alone_is_enough_and_every_part_has_a_name(url, arriv
     await page.keyboard.type("Hello")
     await press("Enter")
     await one.reads("Hello")
+    steer = page.get_by_test_id("moderate-room")
+    await steer.focus()
+    await press("Enter")
+    await press("ArrowUp")  # to the last act, which is not done by being there, nor by Enter
+    await press("Enter")
+    await page.get_by_text("End this room for everyone in it?").wait_for()
+    await press("Escape")
+    assert await steer.and_(page.locator(":focus")).count() == 1
     await press("Escape")
     assert await page.locator("#stage:focus").count() == 1
     await tab_to(page, "Happy")

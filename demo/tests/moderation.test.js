@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { STRINGS } from "../i18n.js";
-import { actsOn, actsOnRoom } from "../moderation.js";
+import { actsOn, actsOnRoom, entriesOf } from "../moderation.js";
 
 /** @param {string} role @param {boolean} [muted] @returns {any} */
 const member = (role, muted = false) => ({ seat: 1, userId: role, name: role, role, avatar: null, muted, away: false });
@@ -37,4 +37,10 @@ test("a room is locked, slowed and ended by those who may, and opened again", ()
   for (const more of [{}, { locked: true, slowModeS: 5 }]) {
     for (const name of Object.keys(actsOnRoom(member("owner"), room(more)))) for (const words of Object.values(STRINGS)) assert.ok(`moderate.${name}` in words, name);
   }
+});
+
+test("what cannot be taken back asks first, by name", () => {
+  const asked = (/** @type {any} */ acts) => entriesOf(acts, () => {}, "Ben").filter(({ sure }) => sure).map(({ text, sure }) => [text, sure?.split("?")[0]]);
+  assert.deepEqual(asked(actsOn(member("owner"), member("member"))), [["Remove", "Remove Ben"], ["Ban", "Ban Ben"], ["Hand the room over", "Hand the room over to Ben"]]);
+  assert.deepEqual(asked(actsOnRoom(member("owner"), /** @type {any} */ ({ locked: false, slowModeS: 0 }))), [["End the room", "End this room for everyone in it"]]);
 });
