@@ -1,8 +1,8 @@
 /** Before a room: one's name and look, the live rooms, a new one. */
 
-import { writeAddress } from "./address.js";
 import { byId, h } from "./dom.js";
 import { onLanguage, t } from "./i18n.js";
+import { copyLink } from "./link.js";
 import { problemText } from "./problems.js";
 import { toast } from "./toasts.js";
 
@@ -187,15 +187,5 @@ export class Lobby {
       h("button", { type: "button", class: "quiet", "data-room": `copy ${room.id}`, "aria-label": t("copyLink.named", { name: room.name }), onclick: () => copyLink({ roomId: room.id }) }, t("copyLink")),
       h("button", { type: "button", class: "primary", "data-testid": "join", "data-room": room.id, "aria-label": t("join.named", { name: room.name }),
         onclick: () => { if (this.#named()) this.#options.enter(room.id); } }, t("join")));
-  }
-}
-
-/** @param {import("./address.js").Address} address */
-export async function copyLink(address) {
-  try {
-    await navigator.clipboard.writeText(location.origin + location.pathname + writeAddress(address));
-    toast(t(address.invite ? "copied.invite" : "copied"));
-  } catch {
-    toast(t("copyFailed"), "bad");
   }
 }

@@ -7,7 +7,7 @@ import { Crowd } from "./crowd.js";
 import { byId, h, icon } from "./dom.js";
 import { EMOTES } from "./emotes.js";
 import { onLanguage, t } from "./i18n.js";
-import { copyLink } from "./lobby.js";
+import { copyLink, shareLink } from "./link.js";
 import { Menu } from "./menu.js";
 import { bytesText, Meter } from "./meter.js";
 import { actsOnRoom, entriesOf, maySteer } from "./moderation.js";
@@ -205,19 +205,20 @@ export class RoomView {
       for (const button of byId("moods").children) button.setAttribute("aria-pressed", String(button === pressed && this.#motion.mood === name));
     });
     byId("leave").addEventListener("click", () => this.#options.onLeft(), { signal });
-    byId("copy").addEventListener("click", () => void this.#copyLink(), { signal });
+    byId("copy").addEventListener("click", () => void this.#invite(copyLink), { signal });
+    byId("share").addEventListener("click", () => void this.#invite(shareLink), { signal });
     byId("refused-again").addEventListener("click", () => this.#join(), { signal });
     byId("panel-toggle").addEventListener("click", () => this.#togglePanel(byId("room").dataset.panel !== "open"), { signal });
     addEventListener("keydown", (event) => this.#key(event), { signal });
   }
 
-  /** The way in for others: to a private room of one's own that takes an invitation. */
-  async #copyLink() {
+  /** The way in for others: to a private room of one's own that takes an invitation. @param {(address: import("./address.js").Address) => Promise<void>} send */
+  async #invite(send) {
     const { room, roomId, api, invite } = { room: this.room.room, ...this.#options };
     try {
       const mayInvite = (room?.visibility === "private" || room?.locked) && maySteer(this.#me);
       const made = mayInvite ? await api.request("POST", `/rooms/${encodeURIComponent(roomId)}/invites`, { body: {} }) : null;
-      await copyLink({ roomId, invite: made?.invite ?? invite });
+      await send({ roomId, invite: made?.invite ?? invite });
     } catch (error) {
       toast(problemText(error), "bad");
     }

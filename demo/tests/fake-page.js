@@ -66,6 +66,12 @@ class Element extends EventTarget {
   }
   getBoundingClientRect() { return { left: 0, right: 40, top: 10, bottom: 40 }; }
 
+  // A field's and a dialog's.
+  value = "";
+  select() { this.focus(); }
+  showModal() { this.open = true; }
+  close() { this.open = false; }
+
   // A popover's.
   open = false;
   toggle(open) {
