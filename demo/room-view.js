@@ -14,6 +14,7 @@ import { actsOnRoom, entriesOf, maySteer } from "./moderation.js";
 import { Motion } from "./motion.js";
 import { offerOwnAvatar } from "./own-vrm.js";
 import { People } from "./people.js";
+import { placeOf } from "./places.js";
 import { problemText, refusalText } from "./problems.js";
 import { wrapped } from "./rotation.js";
 import { OBSTACLES, ROOM_RADIUS } from "./scenery.js";
@@ -54,6 +55,7 @@ export class RoomView {
   /** @type {(() => void)[]} */
   #stops = [];
   #nextPlaceAt = 0;
+  #hasPlace = false;
   #hasTurned = false;
 
   /** @param {Options} options */
@@ -127,13 +129,24 @@ export class RoomView {
     }
   }
 
-  /** Stand where one stood before a reload, or somewhere in the middle, facing it. @param {import("./stage.js").Stage | null} stage */
+  /** Stand where one stood before a reload. @param {import("./stage.js").Stage | null} stage */
   #appear(stage) {
-    const walker = this.#walker;
-    const angle = (Math.random() - 0.5) * 2.2;
     const before = kept(PLACE + this.#options.roomId);
-    this.#hasTurned = before !== null;
-    Object.assign(walker, before ?? { x: 2.2 * Math.sin(angle), z: 2.2 * Math.cos(angle), yaw: angle + Math.PI });
+    this.#hasTurned = this.#hasPlace = before !== null;
+    this.#stand(stage, before ?? placeOf(0));
+  }
+
+  /** Stand at the place of one's seat, once. @param {import("./stage.js").Stage | null} stage */
+  #arrive(stage) {
+    if (this.#hasPlace) return;
+    this.#hasPlace = true;
+    this.#stand(stage, placeOf(this.room.seat ?? 0));
+    this.room.setPose(this.#motion.update(0, this.#walker, null)); // before the one of the waiting time is sent
+  }
+
+  /** @param {import("./stage.js").Stage | null} stage @param {{x: number, z: number, yaw: number}} place */
+  #stand(stage, place) {
+    const walker = Object.assign(this.#walker, place);
     if (!stage) return;
     Object.assign(stage.view, { yaw: walker.yaw, pitch: 0.2, distance: 3.6 });
     stage.view.aim.set(walker.x, 1.05, walker.z);
@@ -151,6 +164,7 @@ export class RoomView {
       if (state === "refused" && reason) this.#showRefusal(refusalText(reason), reason.name);
     });
     room.on("welcome", () => {
+      this.#arrive(this.#options.stage);
       byId("room-title").textContent = room.room?.name ?? "";
       document.title = `${room.room?.name ?? ""} · V-Chat`;
       this.#chat.fill();
@@ -347,7 +361,7 @@ export class RoomView {
   }
 
   #keepPlace() {
-    if (this.#off.signal.aborted) return;
+    if (this.#off.signal.aborted || !this.#hasPlace) return;
     const { x, z, yaw } = this.#walker;
     try {
       sessionStorage.setItem(PLACE + this.#options.roomId, JSON.stringify({ x, z, yaw }));
