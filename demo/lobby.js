@@ -53,19 +53,22 @@ export class Lobby {
     this.#again(0);
   }
 
-  /** Somebody came by a link but has no name yet. @param {string | null} roomId */
-  async invite(roomId) {
+  /** Somebody came by a link but has no name yet. @param {import("./address.js").Address | null} to */
+  async invite(to) {
+    const roomId = to?.roomId ?? null;
     this.#invitedTo = roomId;
     byId("invited").hidden = roomId === null;
     byId("browse").hidden = roomId !== null;
     if (!roomId) return;
-    byId("invited-title").textContent = t("invited.unknown");
+    const title = byId("invited-title");
+    title.textContent = t(to?.invite ? "invited.private" : "invited.unknown");
     this.#name.focus();
+    if (to?.invite) return; // a private room is shown to nobody who is outside
     try {
       const room = await this.#options.api.rooms.get(roomId);
-      if (this.#invitedTo === roomId) byId("invited-title").textContent = t("invited", { name: room.name });
+      if (this.#invitedTo === roomId) title.textContent = t("invited", { name: room.name });
     } catch (error) {
-      // A private room cannot be looked at from outside; joining will say more.
+      // This may be a private room too; joining will say more.
       if (/** @type {any} */ (error).status === 404 || /** @type {any} */ (error).status === 410) toast(problemText(error), "bad");
     }
   }
@@ -80,15 +83,24 @@ export class Lobby {
     const { account } = this.#options;
     account.name = this.#name.value.trim();
     account.keep();
+    if (account.name) this.#complain(false);
     this.#roomName.placeholder = account.name ? t("create.default", { name: account.name }) : "";
   }
 
   /** Is there a name? If not, say so and go there. */
   #named() {
     if (this.#options.account.name) return true;
-    toast(t("name.missing"), "bad");
+    this.#complain(true);
     this.#name.focus();
     return false;
+  }
+
+  /** Say beside the field that a name is missing, or no longer. @param {boolean} missing */
+  #complain(missing) {
+    this.#name.setAttribute("aria-invalid", String(missing));
+    const hint = byId("name-hint");
+    hint.dataset.i18n = missing ? "name.missing" : "name.hint";
+    hint.textContent = t(hint.dataset.i18n);
   }
 
   /** Show what is worn, and whether there are VRoid Hub's models to choose from. */

@@ -46,7 +46,7 @@ async function route() {
   const leaving = view?.leave();
   view = null;
   if (address && account.name) await enter(address);
-  else showLobby(address?.roomId ?? null);
+  else showLobby(address);
   await leaving?.catch((error) => toast(problemText(error), "bad"));
 }
 
@@ -63,7 +63,7 @@ async function enter({ roomId, invite }) {
     await account.signIn();
   } catch (error) {
     toast(problemText(error), "bad");
-    showLobby(roomId);
+    showLobby({ roomId, invite });
     return;
   }
   if (readAddress(location.hash)?.roomId !== roomId || view) return;
@@ -74,7 +74,7 @@ async function enter({ roomId, invite }) {
   byId(stage ? "stage" : "chat-input").focus();
 }
 
-/** @param {string | null} invitedTo */
+/** @param {import("./address.js").Address | null} invitedTo */
 function showLobby(invitedTo) {
   const returning = document.body.dataset.view === "room";
   show("lobby");

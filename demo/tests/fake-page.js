@@ -82,9 +82,9 @@ class Element extends EventTarget {
   hidePopover() { this.toggle(false); }
 }
 
-/** A new page, and the globals that the page's code reads. */
+/** A new page, and the globals that the page's code reads; time stands still there. */
 export function fakePage() {
-  const page = { activeElement: null };
+  const page = /** @type {any} */ (new EventTarget());
   const make = (tag) => Object.assign(new Element(page), { tag });
   const byId = new Map();
   Object.assign(page, {
@@ -98,6 +98,6 @@ export function fakePage() {
     querySelectorAll: () => [],
   });
   page.activeElement = page.body;
-  Object.assign(globalThis, { document: page, innerWidth: 1280, innerHeight: 760 });
+  Object.assign(globalThis, { document: page, innerWidth: 1280, innerHeight: 760, setTimeout: () => 0 });
   return page;
 }

@@ -14,7 +14,7 @@ let shared;
 beforeEach(() => {
   page = fakePage();
   [copied, shared] = [[], []];
-  Object.assign(globalThis, { location: { origin: "https://page.test", pathname: "/" }, setTimeout: () => {} });
+  Object.assign(globalThis, { location: { origin: "https://page.test", pathname: "/" } });
   browser({});
 });
 
