@@ -2,6 +2,7 @@
 
 import { byId, h } from "./dom.js";
 import { t } from "./i18n.js";
+import { silenced } from "./moderation.js";
 import { problemText } from "./problems.js";
 import { seatColour } from "./seats.js";
 import { announce, toast } from "./toasts.js";
@@ -15,12 +16,16 @@ export class Chat {
   #lines = byId("lines");
   #form = /** @type {HTMLFormElement} */ (byId("say"));
   #input = /** @type {HTMLInputElement} */ (byId("chat-input"));
+  #button = /** @type {HTMLButtonElement} */ (byId("chat-send"));
   #room;
   #onUnread;
   #off = new AbortController();
   /** Lines of one's own that have no answer yet, by text, oldest first. @type {HTMLElement[]} */
   #waiting = [];
   #unread = 0;
+  /** Until then the room takes nothing of ours. */
+  #heldUntil = 0;
+  #timer = 0;
 
   /** @param {RoomClient} room @param {(count: number) => void} onUnread */
   constructor(room, onUnread) {
@@ -31,6 +36,19 @@ export class Chat {
       void this.#send(this.#input.value.trim());
     }, { signal: this.#off.signal });
     this.fill();
+    this.permit();
+  }
+
+  /** Let write who may: after the members or the state changed. */
+  permit() {
+    const { members, seat, state } = this.#room;
+    const why = state === "refused" || state === "left" ? "state.refused" : silenced(members.get(seat ?? -1));
+    if (why && document.activeElement === this.#input) this.#log.focus(); // a field that is off would drop the keyboard
+    for (const control of [this.#input, this.#button]) control.disabled = why !== null;
+    for (const attribute of ["placeholder", "aria-label"]) {
+      this.#input.setAttribute(`data-i18n-${attribute}`, why ?? "chat.placeholder");
+      this.#input.setAttribute(attribute, t(why ?? "chat.placeholder"));
+    }
   }
 
   /** Show the history anew. */
@@ -51,10 +69,16 @@ export class Chat {
     if (this.#hidden) this.#onUnread(++this.#unread);
   }
 
-  /** @param {string} text news that is nobody's words */
-  note(text) {
+  /** @param {string} text news that is nobody's words @param {{aloud?: boolean}} [how] */
+  note(text, { aloud = true } = {}) {
     this.#append(h("li", { class: "note" }, text));
-    announce(text);
+    if (aloud) announce(text);
+  }
+
+  /** The room takes nothing of ours for a while. @param {number} ms */
+  hold(ms) {
+    this.#heldUntil = Math.max(this.#heldUntil, performance.now() + ms);
+    this.#showWaiting();
   }
 
   focus() { this.#input.focus(); }
@@ -65,7 +89,10 @@ export class Chat {
     this.#log.scrollTop = this.#log.scrollHeight;
   }
 
-  close() { this.#off.abort(); }
+  close() {
+    this.#off.abort();
+    clearTimeout(this.#timer);
+  }
 
   get #hidden() { return this.#log.offsetParent === null; }
 
@@ -73,8 +100,9 @@ export class Chat {
   async #send(text) {
     if (!text) return;
     this.#input.value = "";
-    const line = this.#append(h("li", { class: "said own waiting" }, h("span", { class: "words" }, text), h("small", {}, t("chat.pending"))));
+    const line = this.#append(h("li", { class: "said own waiting" }, h("span", { class: "words" }, text), h("small")));
     this.#waiting.push(line);
+    this.#showWaiting();
     try {
       await this.#room.sendChat(text);
     } catch (error) {
@@ -82,9 +110,18 @@ export class Chat {
       if (!this.#off.signal.aborted) {
         line.classList.replace("waiting", "failed");
         /** @type {HTMLElement} */ (line.lastElementChild).textContent = t("chat.failed");
-        toast(problemText(error), "bad");
+        if (this.#room.state !== "refused") toast(problemText(error), "bad"); // else that is told once, for all of them
       }
     }
+  }
+
+  /** Say what lines of one's own wait for, and how long. */
+  #showWaiting() {
+    clearTimeout(this.#timer);
+    const seconds = Math.ceil((this.#heldUntil - performance.now()) / 1000);
+    const slow = seconds > 0 && (this.#room.room?.slowModeS ?? 0) > 0;
+    for (const { lastElementChild: says } of this.#waiting) if (says) says.textContent = slow ? t("chat.slow", { seconds }) : t("chat.pending");
+    if (slow && this.#waiting.length) this.#timer = setTimeout(() => this.#showWaiting(), 1_000);
   }
 
   /** @param {{seat: number, userId: string, name: string, text: string, time: number}} event */

@@ -44,6 +44,17 @@ export function actsOnRoom(me, room) {
 /** Whether somebody is a host or moderator. @param {Member | undefined} me */
 export const maySteer = (me) => me !== undefined && RANKS.indexOf(me.role) <= 1;
 
+/** Why the room would not take somebody's words, or null: the name of a string. @param {Member | undefined} me */
+export const silenced = (me) => (me?.role === "spectator" ? "chat.watching" : me?.muted ? "chat.muted" : null);
+
+/** What somebody is to be told about themselves: names of strings. @param {Member} before @param {Member} now @returns {string[]} */
+export function newsOf(before, now) {
+  return [
+    ...(now.muted === before.muted ? [] : [now.muted ? "you.muted" : "you.unmuted"]),
+    ...(now.role === before.role ? [] : [`you.${now.role}`]),
+  ];
+}
+
 /**
  * For a menu, in words.
  * @template {Act} T @param {Record<string, T>} acts @param {(act: T) => void} act @param {string} [name] of whom they are about

@@ -10,7 +10,7 @@ import { onLanguage, t } from "./i18n.js";
 import { copyLink, shareLink } from "./link.js";
 import { Menu } from "./menu.js";
 import { bytesText, Meter } from "./meter.js";
-import { actsOnRoom, entriesOf, maySteer } from "./moderation.js";
+import { actsOnRoom, entriesOf, maySteer, newsOf } from "./moderation.js";
 import { Motion } from "./motion.js";
 import { offerOwnAvatar } from "./own-vrm.js";
 import { People } from "./people.js";
@@ -45,6 +45,9 @@ export class RoomView {
   #chat;
   #people = new People((act) => void this.#moderate(act));
   #steer = new Menu("moderate-room");
+  #refused = /** @type {HTMLDialogElement} */ (byId("refused"));
+  /** Oneself, as last told. @type {import("../client/types.js").Member | null} */
+  #known = null;
   #motion = new Motion();
   #walker = new Walker(ROOM_RADIUS, OBSTACLES);
   /** @type {VoicePanel | null} */
@@ -89,7 +92,7 @@ export class RoomView {
     this.#words();
     const timer = setInterval(() => this.#showMeter(), 1_000);
     this.#stops.push(() => clearInterval(timer));
-    byId("refused").hidden = true;
+    byId("room-title").textContent = "";
     void this.#join();
   }
 
@@ -116,11 +119,12 @@ export class RoomView {
     this.#controls?.close();
     this.#chat.close();
     this.#crowd?.close();
+    this.#refused.close();
     this.#togglePanel(false);
   }
 
   async #join() {
-    byId("refused").hidden = true;
+    this.#refused.close();
     try {
       await this.room.join();
     } catch (error) {
@@ -156,6 +160,7 @@ export class RoomView {
   #listen() {
     const { room } = this;
     const sync = () => {
+      this.#tell();
       this.#showPeople();
       this.#crowd?.sync(this.#options.account);
     };
@@ -192,7 +197,10 @@ export class RoomView {
     });
     room.on("tick", () => { this.#meter.ticks++; });
     room.on("latency", ({ rttMs }) => { byId("latency").textContent = t("latency", { ms: Math.round(rttMs) }); });
-    room.on("error", (error) => { if (error.code === "storage") toast(problemText(error), "bad"); });
+    room.on("error", (error) => {
+      if (error.code === "storage") toast(problemText(error), "bad");
+      if (error.code === "too-fast" && error.retryMs) this.#chat.hold(error.retryMs);
+    });
     const remember = () => { for (const { userId, name } of room.members.values()) this.#names.set(userId, name); };
     room.on("welcome", remember);
     room.on("joined", remember);
@@ -222,6 +230,7 @@ export class RoomView {
     byId("copy").addEventListener("click", () => void this.#invite(copyLink), { signal });
     byId("share").addEventListener("click", () => void this.#invite(shareLink), { signal });
     byId("refused-again").addEventListener("click", () => this.#join(), { signal });
+    this.#refused.addEventListener("cancel", () => this.#options.onLeft(), { signal }); // by Escape, for one
     byId("panel-toggle").addEventListener("click", () => this.#togglePanel(byId("room").dataset.panel !== "open"), { signal });
     addEventListener("keydown", (event) => this.#key(event), { signal });
   }
@@ -285,6 +294,17 @@ export class RoomView {
       ...(room?.uses ?? []).map((use) => t(`use.${use}`)),
     ].filter(Boolean).join(" · ");
     this.#voice?.show();
+    this.#chat.permit();
+  }
+
+  /** Tell what was done about oneself. */
+  #tell() {
+    const me = this.#me;
+    for (const news of this.#known && me ? newsOf(this.#known, me) : []) {
+      this.#chat.note(t(news), { aloud: false });
+      toast(t(news), ["you.muted", "you.spectator"].includes(news) ? "bad" : "good");
+    }
+    this.#known = me ?? this.#known;
   }
 
   get #me() { return this.room.members.get(this.room.seat ?? -1); }
@@ -303,10 +323,11 @@ export class RoomView {
   #showState() {
     const { state } = this.room;
     const place = byId("state");
-    place.dataset.state = state;
+    byId("room").dataset.state = place.dataset.state = state;
     const text = t(state === "joined" && this.room.way === "fallback" ? "state.fallback" : `state.${state}`);
     if (place.textContent !== text) place.textContent = text;
     this.#voice?.show();
+    this.#chat.permit();
     if (state !== "joined" && state !== "migrating") byId("latency").textContent = "";
   }
 
@@ -325,7 +346,7 @@ export class RoomView {
     const again = byId("refused-again");
     again.hidden = FINAL.includes(name);
     again.textContent = t(name === "replaced" ? "here" : "again");
-    byId("refused").hidden = false;
+    if (!this.#refused.open) this.#refused.showModal();
     byId("refused-title").focus();
     this.#showState();
   }

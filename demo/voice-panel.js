@@ -22,7 +22,7 @@ export class VoicePanel {
       getToken: () => api.voiceToken(roomId),
       onChange: () => this.show(),
       onSilent: () => addEventListener("pointerdown", () => void this.#voice.listen(), { once: true, signal }),
-      onFault: (error) => toast(problemText(error), "bad"),
+      onFault: (error) => { if (room.state !== "refused") toast(problemText(error), "bad"); },
     });
     byId("voice").hidden = false;
     byId("mic").addEventListener("click", () => void this.#voice.press(), { signal });

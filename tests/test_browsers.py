@@ -153,6 +153,7 @@ async def test_a_host_mutes_and_removes_someone_who_is_told_and_stays_out(url, a
     await choose(menu, "Mute")
     people = ben.page.get_by_test_id("people-list")
     await people.get_by_text("muted").wait_for()
+    await ben.page.get_by_placeholder("You are muted").wait_for()
     await choose(menu, "Unmute")
     await people.get_by_text("muted").wait_for(state="detached")
 

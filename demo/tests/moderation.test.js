@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { STRINGS } from "../i18n.js";
-import { actsOn, actsOnRoom, entriesOf } from "../moderation.js";
+import { actsOn, actsOnRoom, entriesOf, newsOf } from "../moderation.js";
 
 /** @param {string} role @param {boolean} [muted] @returns {any} */
 const member = (role, muted = false) => ({ seat: 1, userId: role, name: role, role, avatar: null, muted, away: false });
@@ -43,4 +43,13 @@ test("what cannot be taken back asks first, by name", () => {
   const asked = (/** @type {any} */ acts) => entriesOf(acts, () => {}, "Ben").filter(({ sure }) => sure).map(({ text, sure }) => [text, sure?.split("?")[0]]);
   assert.deepEqual(asked(actsOn(member("owner"), member("member"))), [["Remove", "Remove Ben"], ["Ban", "Ban Ben"], ["Hand the room over", "Hand the room over to Ben"]]);
   assert.deepEqual(asked(actsOnRoom(member("owner"), /** @type {any} */ ({ locked: false, slowModeS: 0 }))), [["End the room", "End this room for everyone in it"]]);
+});
+
+test("whoever is moderated is told what it means for them, in words", () => {
+  assert.deepEqual(newsOf(member("member"), member("member")), []);
+  assert.deepEqual(newsOf(member("member"), member("member", true)), ["you.muted"]);
+  assert.deepEqual(newsOf(member("spectator", true), member("moderator")), ["you.unmuted", "you.moderator"]);
+  for (const role of ["owner", "moderator", "member", "spectator"]) {
+    for (const news of newsOf(member("nobody", role === "owner"), member(role, role === "member"))) for (const words of Object.values(STRINGS)) assert.ok(news in words, news);
+  }
 });
