@@ -54,15 +54,12 @@ export class Crowd {
       somebody.member = member;
       somebody.label.call(member.name, seatColour(seat), { own: seat === own, asleep: member.away });
       const worn = seat === own ? account.avatar : member.avatar;
-      const look = `${worn?.source} ${worn?.id}`;
+      const look = this.#wardrobe.look(worn, { own: seat === own });
       if (look === somebody.look) continue;
       somebody.look = look;
       somebody.avatar.wear(this.#wardrobe.body(worn, seat === own ? account.look : "", { own: seat === own })).catch(this.#onFault);
     }
   }
-
-  /** One's own avatar. */
-  get own() { return this.#people.get(this.#room.seat ?? -1) ?? null; }
 
   /** @param {number} seat @param {string} text */
   say(seat, text) { this.#people.get(seat)?.label.say(text); }

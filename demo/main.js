@@ -9,6 +9,7 @@ import { hubProblem, HubModels } from "./hub-models.js";
 import { language, onLanguage, preferred, setLanguage, t } from "./i18n.js";
 import { Lineup } from "./lineup.js";
 import { Lobby } from "./lobby.js";
+import { offerOwnAvatar } from "./own-vrm.js";
 import { problemText } from "./problems.js";
 import { RoomView } from "./room-view.js";
 import { Stage } from "./stage.js";
@@ -114,7 +115,8 @@ function show(name) {
 function showBody() {
   const lineup = lobby?.lineup;
   lineup?.choose(account.look);
-  lineup?.dress(account.model && wardrobe.body(account.model, account.look, { own: true }));
+  lineup?.dress(wardrobe.hasFile || account.model ? wardrobe.body(account.model, account.look, { own: true }) : null);
+  byId("own-offer").hidden = !wardrobe.hasFile;
 }
 
 /** For whoever looks from the console, and for tests in a browser. */
@@ -146,6 +148,10 @@ async function start() {
     toast(t("problem.webgl"), "bad"); // names, rooms and chat still work
   }
   document.body.dataset.drawing = stage ? "" : "none";
+  offerOwnAvatar(wardrobe, { canShow: stage !== null, onChange: () => {
+    view?.dress();
+    showBody();
+  } });
   offerDrawing(byId("drawing"), drawing, localStorage);
   looks = await presets();
   if (!looks.some(({ id }) => id === account.look)) account.look = looks[Math.floor(Math.random() * looks.length)].id;

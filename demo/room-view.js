@@ -12,7 +12,6 @@ import { Menu } from "./menu.js";
 import { bytesText, Meter } from "./meter.js";
 import { actsOnRoom, entriesOf, maySteer, newsOf } from "./moderation.js";
 import { Motion } from "./motion.js";
-import { offerOwnAvatar } from "./own-vrm.js";
 import { People } from "./people.js";
 import { placeOf } from "./places.js";
 import { problemText, refusalText } from "./problems.js";
@@ -74,10 +73,7 @@ export class RoomView {
     if (stage) {
       this.#crowd = new Crowd(this.room, stage, options.wardrobe, (error) => toast(t("problem.avatar", { detail: String(/** @type {any} */ (error)?.message ?? error) }), "bad"));
       this.#controls = new Controls(byId("stage"), byId("joystick"), stage);
-      this.#stops.push(stage.onFrame((dt, now) => this.#frame(stage, dt, now)), offerOwnAvatar({
-        wear: (vrm) => { void this.#crowd?.own?.avatar.wear(Promise.resolve(vrm)); },
-        undress: () => { void this.#crowd?.own?.avatar.wear(options.wardrobe.body(options.account.avatar, options.account.look, { own: true })); },
-      }));
+      this.#stops.push(stage.onFrame((dt, now) => this.#frame(stage, dt, now)));
     } else {
       // Who sees nothing is still seen: standing, breathing, waving.
       const alive = setInterval(() => this.room.setPose(this.#motion.update(UNSEEN_MS / 1000, this.#walker, null)), UNSEEN_MS);
@@ -102,6 +98,9 @@ export class RoomView {
   mouths() { return this.#crowd?.mouths() ?? {}; }
 
   bodies() { return this.#crowd?.bodies() ?? {}; }
+
+  /** Show oneself in what the wardrobe has now. */
+  dress() { this.#crowd?.sync(this.#options.account); }
 
   /** Leave the room for good. */
   async leave() {

@@ -15,9 +15,9 @@ let listing = null;
 /** @type {Map<string, Promise<ArrayBuffer>>} */
 const bytes = new Map();
 
-/** A file the page cannot show; `code` is "too-large", "not-glb" or "not-vrm". */
+/** A file the page cannot show; `unseen`: not this one, but nothing. */
 export class FileRefused extends Error {
-  /** @param {"too-large" | "not-glb" | "not-vrm"} code @param {unknown} [cause] */
+  /** @param {"too-large" | "not-glb" | "not-vrm" | "unseen"} code @param {unknown} [cause] */
   constructor(code, cause) {
     super(code, { cause });
     this.code = code;
