@@ -5,12 +5,16 @@ import { h } from "./dom.js";
 const BUBBLE_MS = 7_000;
 const BUBBLE_LETTERS = 140;
 const FAR_M = 18;
+/** What is said stays under the room's bar; styles.css has its height. */
+const TOP_PX = 82;
 
 export class Label {
   #bubble = h("div", { class: "bubble", hidden: true });
   #name = h("span", { class: "tag-name" });
   #root = h("div", { class: "label" }, this.#bubble, h("div", { class: "tag" }, this.#name));
   #until = 0;
+  /** With the bubble: measured when it is shown, not at every frame. */
+  #height = 0;
 
   /** @param {HTMLElement} layer */
   constructor(layer) {
@@ -29,7 +33,8 @@ export class Label {
   say(text) {
     const letters = [...text];
     this.#bubble.textContent = letters.length > BUBBLE_LETTERS ? `${letters.slice(0, BUBBLE_LETTERS).join("")}…` : text;
-    this.#bubble.hidden = false;
+    this.#bubble.hidden = this.#root.hidden = false;
+    this.#height = this.#root.offsetHeight;
     this.#until = performance.now() + BUBBLE_MS;
   }
 
@@ -40,8 +45,11 @@ export class Label {
     this.#root.hidden = !visible;
     if (!visible) return;
     const scale = Math.max(0.7, Math.min(1.1, 5.5 / at.distance));
-    this.#root.style.transform = `translate(${at.x.toFixed(1)}px, ${at.y.toFixed(1)}px) translate(-50%, -100%) scale(${scale.toFixed(3)})`;
-    this.#root.style.zIndex = String(1000 - Math.round(at.distance * 20));
+    const says = !this.#bubble.hidden;
+    const y = says ? Math.max(at.y, TOP_PX + this.#height * scale) : at.y;
+    this.#root.style.transform = `translate(${at.x.toFixed(1)}px, ${y.toFixed(1)}px) translate(-50%, -100%) scale(${scale.toFixed(3)})`;
+    // Nearer ones before farther ones, and what is said before every name.
+    this.#root.style.zIndex = String((says ? 2000 : 1000) - Math.round(at.distance * 20));
   }
 
   remove() { this.#root.remove(); }
