@@ -9,6 +9,7 @@ import { hubProblem, HubModels } from "./hub-models.js";
 import { language, onLanguage, preferred, setLanguage, t } from "./i18n.js";
 import { Lineup } from "./lineup.js";
 import { Lobby } from "./lobby.js";
+import { claimSession } from "./own-session.js";
 import { offerOwnAvatar } from "./own-vrm.js";
 import { problemText } from "./problems.js";
 import { RoomView } from "./room-view.js";
@@ -135,6 +136,7 @@ function expose() {
 }
 
 async function start() {
+  const session = claimSession(sessionStorage, navigator.locks);
   setLanguage(preferred(localStorage, navigator.languages));
   for (const button of document.querySelectorAll("button.language")) {
     button.addEventListener("click", () => setLanguage(language() === "en" ? "ja" : "en", localStorage));
@@ -156,6 +158,7 @@ async function start() {
   looks = await presets();
   if (!looks.some(({ id }) => id === account.look)) account.look = looks[Math.floor(Math.random() * looks.length)].id;
   addEventListener("hashchange", () => void route());
+  await session;
   await account.open();
   await route();
 }

@@ -68,6 +68,14 @@ async def test_a_person_signs_in_at_the_hub_and_out_again(url, hub, arrive):
     assert [identity["provider"] for identity in user["identities"]] == ["vroid"]
     assert fake.revoked == []
 
+    token = await one.page.evaluate("sessionStorage.getItem('vchat.refreshToken')")
+    await one.page.goto(f"{url}/#/")
+    await one.page.get_by_test_id("sign-in").click()
+    await signed_in(one.page, None)
+    assert await one.page.evaluate("sessionStorage.getItem('vchat.refreshToken')") is None
+    again = await one.page.request.post(f"{url}/api/auth/refresh", data={"refreshToken": token})
+    assert again.status == 401
+
 
 async def test_who_does_not_agree_is_told_and_may_be_a_guest(url, hub, arrive):
     fake, _ = hub

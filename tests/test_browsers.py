@@ -13,6 +13,7 @@ from axe_playwright_python.async_playwright import Axe
 from demo.tailor.looks import LOOKS
 from tests.components import need
 from tests.processes import ROOT, local
+from tests.visitors import Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -121,6 +122,25 @@ async def test_a_reload_comes_back_into_the_room_without_loss_or_repeats(url, ar
     await ben.reads("after")
     for text in ("before", "meanwhile", "after"):
         assert await ben.count(text) == 1
+    await aya.knows(2)
+
+
+async def test_a_duplicated_tab_is_somebody_else_and_signs_nobody_out(url, arrive):
+    aya = await arrive()
+    await aya.come(url, "Aya")
+    async with aya.page.expect_popup() as opened:
+        # Copies the session's storage, as duplicating a tab does.
+        await aya.page.evaluate("void open(location.href)")
+    copy = Visitor(await opened.value)
+    await copy.joined()
+    await aya.knows(2)
+
+    people = [await one.page.evaluate("vchat.room.user.id") for one in (aya, copy)]
+    assert len(set(people)) == 2
+    for one in (aya, copy):  # each goes on with a token of its own
+        await one.page.reload()
+        await one.joined()
+    assert [await one.page.evaluate("vchat.room.user.id") for one in (aya, copy)] == people
     await aya.knows(2)
 
 
