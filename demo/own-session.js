@@ -1,8 +1,8 @@
 /** A window's session is its own: one that the browser copied from another window begins as somebody else. */
 
 const WINDOW = "vchat.window";
-/** A reload waits this long, at most, until the page before it has let go. */
-const PATIENCE_MS = 1000;
+/** A reload waits this long, at most, until the page before it has let go: better a slow copy than a reload taken for one. */
+const PATIENCE_MS = 2000;
 
 /**
  * Make sure that this window alone has what is in its session's storage, or empty it.
