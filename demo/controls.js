@@ -6,6 +6,11 @@ const KEYS = /** @type {Record<string, [number, number]>} */ ({
 });
 const TURN_PER_PX = 0.0055;
 
+/** Keys typed into a field, or that move among buttons and lists, are not steps. @param {KeyboardEvent} event */
+export function isBusy({ ctrlKey, metaKey, altKey, target }) {
+  return ctrlKey || metaKey || altKey || Boolean(/** @type {HTMLElement} */ (target).closest?.("input, textarea, select, [role=radiogroup], [popover], dialog"));
+}
+
 /** @typedef {{turn(yaw: number, pitch: number): void, zoom(factor: number): void}} Eye */
 
 export class Controls {
@@ -58,9 +63,7 @@ export class Controls {
   /** @param {KeyboardEvent} event @param {boolean} down */
   #key(event, down) {
     const target = /** @type {HTMLElement} */ (event.target);
-    // Keys typed into a field, or that move among buttons and lists, are not steps.
-    const busy = event.ctrlKey || event.metaKey || event.altKey || target.closest?.("input, textarea, select, [role=radiogroup], [popover], dialog");
-    if (down && busy) return;
+    if (down && isBusy(event)) return;
     const known = event.code in KEYS || ["ShiftLeft", "ShiftRight", "KeyQ", "KeyE"].includes(event.code);
     if (!known) return;
     if (down) this.#held.add(event.code);

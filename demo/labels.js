@@ -7,6 +7,7 @@ const BUBBLE_LETTERS = 140;
 const FAR_M = 18;
 /** What is said stays under the room's bar; styles.css has its height. */
 const TOP_PX = 82;
+const EDGE_PX = 6;
 
 export class Label {
   #bubble = h("div", { class: "bubble", hidden: true });
@@ -14,7 +15,7 @@ export class Label {
   #root = h("div", { class: "label" }, this.#bubble, h("div", { class: "tag" }, this.#name));
   #until = 0;
   /** With the bubble: measured when it is shown, not at every frame. */
-  #height = 0;
+  #size = { width: 0, height: 0 };
 
   /** @param {HTMLElement} layer */
   constructor(layer) {
@@ -34,7 +35,7 @@ export class Label {
     const letters = [...text];
     this.#bubble.textContent = letters.length > BUBBLE_LETTERS ? `${letters.slice(0, BUBBLE_LETTERS).join("")}…` : text;
     this.#bubble.hidden = this.#root.hidden = false;
-    this.#height = this.#root.offsetHeight;
+    this.#size = { width: this.#root.offsetWidth, height: this.#root.offsetHeight };
     this.#until = performance.now() + BUBBLE_MS;
   }
 
@@ -46,11 +47,18 @@ export class Label {
     if (!visible) return;
     const scale = Math.max(0.7, Math.min(1.1, 5.5 / at.distance));
     const says = !this.#bubble.hidden;
-    const y = says ? Math.max(at.y, TOP_PX + this.#height * scale) : at.y;
+    const y = says ? Math.max(at.y, TOP_PX + this.#size.height * scale) : at.y;
+    if (says) this.#bubble.style.translate = `${inward(at.x, (this.#size.width * scale) / 2) / scale}px`;
     this.#root.style.transform = `translate(${at.x.toFixed(1)}px, ${y.toFixed(1)}px) translate(-50%, -100%) scale(${scale.toFixed(3)})`;
     // Nearer ones before farther ones, and what is said before every name.
     this.#root.style.zIndex = String((says ? 2000 : 1000) - Math.round(at.distance * 20));
   }
 
   remove() { this.#root.remove(); }
+}
+
+/** How far words around `x` have to go to be on the page; heads that are not on it keep theirs. @param {number} x @param {number} half of their width */
+function inward(x, half) {
+  if (x < 0 || x > innerWidth) return 0;
+  return Math.max(half + EDGE_PX, Math.min(innerWidth - half - EDGE_PX, x)) - x;
 }

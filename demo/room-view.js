@@ -2,7 +2,7 @@
 
 import { RoomClient } from "vchat-client";
 import { Chat } from "./chat.js";
-import { Controls } from "./controls.js";
+import { Controls, isBusy } from "./controls.js";
 import { Crowd } from "./crowd.js";
 import { byId, h, icon } from "./dom.js";
 import { EMOTES } from "./emotes.js";
@@ -212,8 +212,9 @@ export class RoomView {
     const { signal } = this.#off;
     /** @param {string} id @param {string} group @param {string[]} names @param {(name: string, button: HTMLButtonElement) => void} act */
     const row = (id, group, names, act) => {
-      byId(id).replaceChildren(...names.map((name) => {
-        const button = h("button", { type: "button", class: "quiet round", "data-i18n-aria-label": `${group}.${name}`, "data-i18n-title": `${group}.${name}`,
+      byId(id).replaceChildren(...names.map((name, i) => {
+        const keys = `${group === "mood" ? "Shift+" : ""}${i + 1}`;
+        const button = h("button", { type: "button", class: "quiet round", "aria-keyshortcuts": keys, "data-i18n-aria-label": `${group}.${name}`, "data-i18n-title": `${group}.${name}`,
           "aria-label": t(`${group}.${name}`), title: t(`${group}.${name}`), "data-testid": `${group}-${name}` }, icon(name));
         if (group === "mood") button.setAttribute("aria-pressed", "false");
         button.addEventListener("click", () => act(name, button));
@@ -232,6 +233,10 @@ export class RoomView {
     this.#refused.addEventListener("cancel", () => this.#options.onLeft(), { signal }); // by Escape, for one
     byId("panel-toggle").addEventListener("click", () => this.#togglePanel(byId("room").dataset.panel !== "open"), { signal });
     addEventListener("keydown", (event) => this.#key(event), { signal });
+    const dock = byId("dock");
+    const watch = new ResizeObserver(() => byId("room").style.setProperty("--dock", `${dock.offsetHeight}px`));
+    watch.observe(dock);
+    this.#stops.push(() => watch.disconnect());
   }
 
   /** The way in for others: to a private room of one's own that takes an invitation. @param {(address: import("./address.js").Address) => Promise<void>} send */
@@ -254,10 +259,19 @@ export class RoomView {
       this.#togglePanel(true);
       this.#chat.focus();
     }
+    if (!isBusy(event) && !event.repeat) this.#shortcut(event);
     if (event.key === "Escape" && byId("room").contains(target) && !document.querySelector(":popover-open")) {
       this.#togglePanel(false);
       byId("stage").focus();
     }
+  }
+
+  /** Digits are gestures, with Shift faces. @param {KeyboardEvent} event */
+  #shortcut({ key, code, shiftKey }) {
+    const digit = /^Digit([1-9])$/.exec(code);
+    if (digit && key !== "?") /** @type {HTMLElement | undefined} */ (byId(shiftKey ? "moods" : "emotes").children[Number(digit[1]) - 1])?.click();
+    if (key !== "?") return;
+    for (const leaving of byId("help").getAnimations()) leaving.currentTime = 0;
   }
 
   /** @param {boolean} open on narrow screens; wide ones always show it */

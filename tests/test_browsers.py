@@ -265,6 +265,8 @@ async def test_the_keyboard_alone_is_enough_and_every_part_has_a_name(url, arriv
     await tab_to(page, "Happy")
     await press("Space")
     assert await page.get_by_role("button", name="Happy", pressed=True).count() == 1
+    await press("Shift+Digit2")
+    assert await page.get_by_role("button", name="Relaxed", pressed=True).count() == 1
     await tab_to(page, "Leave")
     await press("Enter")
     await page.get_by_role("heading", name="V-Chat").wait_for()
@@ -277,6 +279,7 @@ async def test_a_phone_in_japanese_at_night_has_names_too(url, arrive):
     await one.sees(1)
     await accessible(one.page)
     await one.page.get_by_role("button", name="参加者とチャット").tap()
+    assert await one.page.get_by_test_id("share").is_visible()
     await one.page.get_by_role("textbox").fill("やあ")
     await one.page.get_by_role("textbox").press("Enter")
     await one.reads("やあ")

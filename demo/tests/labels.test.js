@@ -12,7 +12,7 @@ beforeEach(() => { layer = fakePage().createElement("div"); });
 function label() {
   const made = new Label(layer);
   const root = layer.lastElementChild;
-  root.offsetHeight = 150;
+  Object.assign(root, { offsetHeight: 150, offsetWidth: 230 });
   return { made, root, bottom: () => Number(/, (-?[\d.]+)px\) translate/.exec(root.style.transform)[1]) };
 }
 
@@ -25,6 +25,15 @@ test("a bubble stays under the bar, however high the head is; a name alone goes 
   assert.ok(bottom() - 150 >= 74, "the bubble begins under the bar");
   made.move({ x: 100, y: 400, distance: 5.5 });
   assert.equal(bottom(), 400);
+});
+
+test("a bubble over a head at the edge is on the page, and one that is off it stays there", () => {
+  const { made, root } = label();
+  made.say("a long story");
+  for (const [x, left] of [[20, 6], [640, 640 - 115], [1270, 1280 - 6 - 230], [-40, -40 - 115]]) {
+    made.move({ x, y: 400, distance: 5.5 });
+    assert.equal(x - 115 + parseFloat(root.querySelector(".bubble").style.translate), left);
+  }
 });
 
 test("what is said is before every name, and nearer words before farther ones", () => {
