@@ -12,6 +12,7 @@ from typing import Protocol
 import uvloop
 from fakeredis import FakeAsyncRedis
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
 from adapters.bus_memory import InProcessBus
@@ -26,6 +27,7 @@ from functions.services import Services
 from local import pages
 from relay.app import Relay
 from relay.app import Services as RelayServices
+from relay.problem import no_such_route
 from relay.serve import bind, serve
 from vchat.config import ConfigError, Reader
 from vchat.idleness import Idleness, read_idleness
@@ -119,7 +121,10 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, list[_Open
     # The page may be opened as localhost or as 127.0.0.1, and connects to the relay's one name.
     page_relays = (relay_url, f"ws://127.0.0.1:{port}")
     allowed = pages.elsewhere(page_relays, settings.providers)
-    app = Starlette(routes=[Mount("/api", api), *relay.routes, *pages.routes(allowed)])
+    app = Starlette(
+        routes=[Mount("/api", api), *relay.routes, *pages.routes(allowed)],
+        exception_handlers={HTTPException: no_such_route},
+    )
     called = (*providers.values(), None if vroid is None else vroid.hub, calls)
     return app, relay, [store, *(one for one in called if one is not None)]
 

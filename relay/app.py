@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Scope
 from starlette.websockets import WebSocket
@@ -20,7 +21,7 @@ from relay.hub import Hub
 from relay.line import Line, line_over
 from relay.lobby import Lobby
 from relay.minutes import Minutes
-from relay.problem import problem
+from relay.problem import no_such_route, problem
 from relay.readiness import Readiness
 from relay.session import Session
 from relay.streams import Streams
@@ -113,6 +114,8 @@ class Relay:
                 WebSocketRoute("/lobby", self._lobby_socket),
                 Route("/lobby", self._no_upgrade),
             ]
+        # The framework would say 403, and nothing more.
+        self.routes.append(WebSocketRoute("/{path:path}", self._no_such_socket))
 
     def start(self) -> None:
         """Begin the work that goes on beside the requests."""
@@ -125,7 +128,7 @@ class Relay:
 
     def application(self) -> Starlette:
         """The relay as a deployable of its own."""
-        return Starlette(routes=self.routes)
+        return Starlette(routes=self.routes, exception_handlers={HTTPException: no_such_route})
 
     async def _socket(self, socket: WebSocket) -> None:
         if SUBPROTOCOL not in socket.scope["subprotocols"]:
@@ -185,6 +188,9 @@ class Relay:
         allowed = origin is None or origin in self._services.origins
         return None if allowed else Refused(Why.BAD_ORIGIN)
 
+    async def _no_such_socket(self, socket: WebSocket) -> None:
+        await socket.send_denial_response(problem(Refused(Why.NOT_FOUND)))
+
     async def _no_upgrade(self, request: Request) -> Response:
         return _upgrade_wanted()
 
@@ -200,10 +206,11 @@ class Relay:
     async def _metrics(self, request: Request) -> Response:
         token = self._services.metrics_token
         if token is None:
-            return PlainTextResponse("Not found.\n", status_code=404)
+            raise HTTPException(404)
         shown = request.headers.get("authorization", "").removeprefix("Bearer ")
         if token and not hmac.compare_digest(shown.encode(), token.encode()):
-            return PlainTextResponse("Expected Authorization: Bearer <token>.\n", status_code=401)
+            detail = "Expected Authorization: Bearer and the token for metrics."
+            return problem(Refused(Why.UNAUTHENTICATED, detail))
         from relay import metrics  # kept out of the start; nobody who joins needs it
 
         sources = metrics.Sources(
@@ -221,6 +228,5 @@ async def _within(knock: Knock, stay: Awaitable[None]) -> None:
 
 
 def _upgrade_wanted() -> Response:
-    return PlainTextResponse(
-        f"Expected a WebSocket with the subprotocol {SUBPROTOCOL}.\n", status_code=400
-    )
+    detail = f"Expected a WebSocket with the subprotocol {SUBPROTOCOL}."
+    return problem(Refused(Why.INVALID_REQUEST, detail))

@@ -4,9 +4,11 @@ from http import HTTPStatus
 from math import ceil
 
 import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
-from vchat.errors import Refused
+from vchat.errors import Refused, Why
 from vchat.ids import new_id
 
 
@@ -29,3 +31,13 @@ def problem(refused: Refused) -> Response:
     return Response(
         msgspec.json.encode(body), status, headers, media_type="application/problem+json"
     )
+
+
+async def no_such_route(request: Request, error: Exception) -> Response:
+    """What the router itself raises: 404, and 405 with Allow."""
+    assert isinstance(error, HTTPException)
+    why = Why.METHOD_NOT_ALLOWED if error.status_code == 405 else Why.NOT_FOUND
+    response = problem(Refused(why))
+    if allow := (error.headers or {}).get("Allow"):
+        response.headers["Allow"] = ", ".join(sorted(allow.split(", ")))
+    return response

@@ -77,7 +77,7 @@ async def test_the_page_comes_with_a_policy_that_keeps_it_to_its_own_origin(serv
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-cache"
     assert '<meta name="referrer" content="same-origin">' in page.text  # addresses hold invites
-    assert source.status_code == 404
+    assert (source.status_code, source.json()["code"]) == (404, "not-found")
 
 
 async def test_what_people_made_survives_a_restart(tmp_path):

@@ -12,7 +12,7 @@ from fakeredis import FakeAsyncRedis
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from adapters.state_redis import RedisState
-from tests.relays import ORIGIN, RunningRelay, new_room, running_relay, ticket
+from tests.relays import ORIGIN, RunningRelay, new_room, open_socket, running_relay, ticket
 from vchat import limits, ticks, tokens
 from vchat.ids import new_room_id
 from vchat.model import Room, RoomStatus
@@ -85,6 +85,33 @@ async def test_without_the_subprotocol_there_is_no_upgrade(relay, room):
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"{relay.url.replace('ws', 'http')}/rooms/{room.id}")
     assert answer.status_code == 400
+
+
+@SOCKET_ONLY
+async def test_a_request_that_leads_nowhere_is_refused_as_every_other_is(relay, room):
+    async with httpx.AsyncClient(base_url=relay.url.replace("ws:", "http:")) as http:
+        for method, path, status, code, allow in (
+            ("GET", "/nowhere", 404, "not-found", None),
+            ("GET", f"/rooms/{room.id}/send", 404, "not-found", None),
+            ("GET", "/metrics", 404, "not-found", None),
+            ("GET", f"/rooms/{room.id}", 400, "invalid-request", None),
+            ("POST", f"/rooms/{room.id}", 405, "method-not-allowed", "GET, HEAD"),
+            ("DELETE", "/live", 405, "method-not-allowed", "GET, HEAD"),
+            ("GET", f"/rooms/{room.id}/stream", 405, "method-not-allowed", "OPTIONS, POST"),
+        ):
+            answer = await http.request(method, path)
+            assert (answer.status_code, answer.headers.get("allow")) == (status, allow)
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert (answer.json()["code"], answer.json()["status"]) == (code, status)
+
+
+@SOCKET_ONLY
+async def test_an_upgrade_where_no_socket_is_finds_nothing(relay, room):
+    for path in ("/nowhere", "/live", "/lobby", "/rooms", f"/rooms/{room.id}/stream"):
+        with pytest.raises(InvalidStatus) as refusal:
+            await open_socket(relay.url + path)
+        assert refusal.value.response.status_code == 404
+        assert json.loads(refusal.value.response.body)["code"] == "not-found"
 
 
 @SOCKET_ONLY
