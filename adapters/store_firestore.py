@@ -303,12 +303,9 @@ class FirestoreStore:
 
         return await self._commit(step)
 
-    async def end_family(self, family_id: str, token_hash: str) -> None:
+    async def end_family(self, family_id: str) -> None:
         async def step(db: AsyncClient, batch: AsyncWriteBatch) -> None:
-            snapshot = await read(db, "families", family_id)
-            document = snapshot.to_dict()
-            if document is not None and family_of(document).token_hash == token_hash:
-                remove(batch, snapshot)
+            batch.delete(at(db, "families", family_id))
 
         await self._commit(step)
 

@@ -263,12 +263,8 @@ class SqliteStore:
 
         return await self._run(step)
 
-    async def end_family(self, family_id: str, token_hash: str) -> None:
-        await self._run(
-            lambda db: db.execute(
-                "DELETE FROM families WHERE id = ? AND token_hash = ?", (family_id, token_hash)
-            )
-        )
+    async def end_family(self, family_id: str) -> None:
+        await self._run(lambda db: db.execute("DELETE FROM families WHERE id = ?", (family_id,)))
 
     async def end_families(self, account_id: str) -> None:
         await self._run(

@@ -54,7 +54,7 @@ async def refresh(call: Call, services: Services) -> Session:
 async def logout(call: Call, services: Services) -> None:
     token = await _shown(call, services)
     if token is not None:
-        await services.store.end_family(token.id, token.hash)
+        await services.store.end_family(token.id)
 
 
 async def _shown(call: Call, services: Services) -> opaque.Opaque | None:

@@ -37,7 +37,7 @@ async def test_names_from_clients_may_hold_anything(store):
         assert await store.standing(name, name) is None
         assert await store.revoke_invite(name, name) is False
         assert (await rotate(store, name, "a", "b")) == (Rotation.UNKNOWN, None)
-        await store.end_family(name, "h")
+        await store.end_family(name)
 
 
 async def test_two_names_never_become_one():
@@ -153,7 +153,7 @@ async def test_an_unreachable_store_is_named_once_with_its_setting(monkeypatch, 
     monkeypatch.setattr(store_firestore, "DEADLINE_S", 1.0)
     store = FirestoreStore("test")
     with caplog.at_level(logging.ERROR):
-        for attempt in (store.account("u1"), store.add_room(a_room()), store.end_family("f", "h")):
+        for attempt in (store.account("u1"), store.add_room(a_room()), store.end_family("f")):
             with pytest.raises(Refused) as refused:
                 await attempt
             assert refused.value.why is Why.UNAVAILABLE

@@ -137,8 +137,8 @@ class Store(Protocol):
         token, one is ROTATED and the other REUSED.
         """
 
-    async def end_family(self, family_id: str, token_hash: str) -> None:
-        """Sign out: the newest token, which this must be, is no longer good. Idempotent."""
+    async def end_family(self, family_id: str) -> None:
+        """Sign out: the family's token is no longer good. Idempotent."""
 
     async def end_families(self, account_id: str) -> None:
         """Sign an account out everywhere. Idempotent."""
