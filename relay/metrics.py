@@ -115,7 +115,7 @@ def _bus(bus: BusGauges, tally: Tally) -> Iterator[Metric]:
     lost = {
         "refused": bus.refused,
         "behind": bus.dropped,
-        "malformed": bus.malformed,
+        "malformed": bus.malformed + tally.malformed,
         "unpublished": tally.unpublished,
     }
     yield _counter("bus_lost", "Messages that did not get through", lost, "why")

@@ -90,12 +90,13 @@ class Minutes:
     def _now(self) -> dict[str, Any]:
         doors, bus = self._hub.doors, self._bus()
         tally = self._hub.counted()
+        lost = bus.refused + bus.dropped + bus.malformed
         return {
             "opened": doors.opened,
             "refused": doors.refused.total(),
             "slowReaders": doors.closes["slow-reader"],
             **_traffic(tally),
-            "busLost": bus.refused + bus.dropped + bus.malformed + tally.unpublished,
+            "busLost": lost + tally.malformed + tally.unpublished,
             "redisCalls": self._state.calls,
             "redisS": self._state.seconds,
             "redisFailed": self._state.failed,

@@ -516,18 +516,25 @@ class Room:
                     self._hear(bus_messages.decode(message))
                 except ValueError:
                     self._drop("a message that is not ours")
+                except Exception as error:
+                    # Whatever it is: there is no other listener for the messages after it.
+                    self._drop("a message that breaks us", error)
 
-    def _drop(self, what: str) -> None:
+    def _drop(self, what: str, error: Exception | None = None) -> None:
         """Count what the bus should not have brought; the log hears of each kind once."""
         self.dropped[what] += 1
+        self.tally.malformed += 1
         if self.dropped[what] == 1:
-            log.warning("dropped %s, on the topic of %s", what, self.id)
+            log.warning("dropped %s, on the topic of %s", what, self.id, exc_info=error)
 
     def _hear(self, message: bus_messages.BusMessage) -> None:
         match message:
             case bus_messages.Events(epoch=epoch):
+                events = message.unpacked()
+                for event in events:
+                    _read_notice(event.body)  # one that cannot be read must not take an offset
                 # Another epoch is a late echo, or the first of a wiped log: renewal will tell.
-                self._deliver(epoch, message.unpacked())
+                self._deliver(epoch, events)
             case bus_messages.Poses(poses=poses):
                 self._heard_poses.set()
                 self._with_others(True)

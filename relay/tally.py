@@ -38,6 +38,8 @@ class Tally:
     """Events that people of this instance brought about."""
     unpublished: int = 0
     """Messages to other instances that were dropped, since too many waited or the bus was away."""
+    malformed: int = 0
+    """Messages and events from the bus that no instance of ours can have sent."""
 
     def tick(self, frame: Frame, people: int) -> None:
         self.poses_out += people

@@ -13,9 +13,7 @@ from tests.relays import Browser, new_room, running_relay, ticket
 from tests.test_state import bodies, sit
 from vchat import events, limits
 from vchat.bus import Bus
-from vchat.bus_messages import encode_events
 from vchat.errors import Refused, Why
-from vchat.events import Event
 from vchat.state import Reason, Seated
 
 
@@ -173,28 +171,6 @@ async def test_whoever_is_put_out_while_the_bus_is_away_still_hears_why():
         await here.renew()
         assert (await people["aya"].text("ended"))["reason"] == "expired"
         assert (await people["aya"].closed()).code == Why.ROOM_ENDED.value.close
-
-
-async def test_what_nobody_of_ours_can_have_sent_is_counted_said_once_and_harms_nothing(caplog):
-    state, bus, room = RedisState(FakeAsyncRedis()), InProcessBus(), new_room()
-    await state.show_room(room)
-    async with running_relay(state, bus) as relay:
-        aya = await relay.join(room.id, "aya")
-        (here,) = relay.relay.hub._rooms.values()
-        stranger, epoch = bus.instance("stranger"), aya.welcome["epoch"]
-        future = Event(aya.welcome["head"] + 1000, 1, b'{"type":"chat","text":"from the future"}')
-        other = b'{"type":"chat","text":"of no log of ours"}'
-        for _ in range(3):
-            await stranger.publish(room.id, b"\x00 not ours")
-            await stranger.publish(room.id, encode_events("another", [Event(2, 1, other)]))
-        await stranger.publish(room.id, encode_events(epoch, [future]))
-        async with asyncio.timeout(20):
-            while len(here.dropped) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        await aya.send(type="chat", id="m", text="still here")
-        assert (await aya.text("chat"))["text"] == "still here"
-    assert sorted(here.dropped.values()) == [1, 3]
-    assert len([one for one in caplog.records if one.message.startswith("dropped")]) == 2
 
 
 async def test_a_hello_that_was_given_up_takes_no_seat_however_late_it_is_heard():

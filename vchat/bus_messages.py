@@ -5,10 +5,15 @@ stranger: decoding raises ValueError, and the listener counts and drops it.
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
+from vchat import limits
 from vchat.events import Event
+
+U16 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
+Body = Annotated[bytes, msgspec.Meta(min_length=1, max_length=limits.POSE_BYTES)]
 
 
 class Events(msgspec.Struct, frozen=True, array_like=True, tag="events"):
@@ -17,6 +22,11 @@ class Events(msgspec.Struct, frozen=True, array_like=True, tag="events"):
     epoch: str
     events: tuple[tuple[int, int, bytes], ...]
 
+    def __post_init__(self) -> None:
+        for _, _, body in self.events:
+            if not str(body, "utf-8").startswith('{"type":"'):
+                raise ValueError("An event begins with its type.")
+
     def unpacked(self) -> tuple[Event, ...]:
         return tuple(Event(*event) for event in self.events)
 
@@ -24,7 +34,7 @@ class Events(msgspec.Struct, frozen=True, array_like=True, tag="events"):
 class Poses(msgspec.Struct, frozen=True, array_like=True, tag="poses"):
     """What changed in one tick of another instance, as (seat, seq, body) each."""
 
-    poses: tuple[tuple[int, int, bytes], ...]
+    poses: tuple[tuple[U16, U16, Body], ...]
 
 
 class PosesWanted(msgspec.Struct, frozen=True, array_like=True, tag="poses-wanted"):
@@ -42,7 +52,10 @@ class Replaced(msgspec.Struct, frozen=True, array_like=True, tag="replaced"):
 class Ephemeral(msgspec.Struct, frozen=True, array_like=True, tag="ephemeral"):
     """A signal that is not stored: a JSON frame for everyone who is there now."""
 
-    frame: bytes
+    frame: Annotated[bytes, msgspec.Meta(max_length=limits.FRAME_BYTES)]
+
+    def __post_init__(self) -> None:
+        str(self.frame, "utf-8")  # over anything else browsers close the socket
 
 
 BusMessage = Events | Poses | PosesWanted | Replaced | Ephemeral
