@@ -1,6 +1,6 @@
 """The bus inside one process: every instance in it hears the others, without any server."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from adapters.bus_inbox import CAPACITY, Inbox, checked
@@ -58,9 +58,12 @@ class _Instance:
         self._shared.send(self._name, room_id, checked(message))
 
     @asynccontextmanager
-    async def listen(self, room_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def listen(
+        self, room_id: str, attached: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         inbox = self._shared.enter(self._name, room_id)
         try:
+            attached()
             yield inbox
         finally:
             self._shared.leave(room_id, inbox)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -79,7 +79,9 @@ class PubSubBus:
             raise
 
     @asynccontextmanager
-    async def listen(self, room_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def listen(
+        self, room_id: str, attached: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         topic_path(self._wire.project, room_id)
         self._refuse_when_closed()
         inbox = Inbox(self._capacity)
@@ -89,13 +91,13 @@ class PubSubBus:
                 self._wire, room_id, self._instance, self.gauges, self._complaints
             )
             listening.start(self._leaving.get(room_id))
-        listening.inboxes.add(inbox)
+        listening.add(inbox, attached)
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
         try:
             yield inbox
         finally:
-            listening.inboxes.discard(inbox)
+            listening.inboxes.pop(inbox, None)
             if not listening.inboxes and self._rooms.get(room_id) is listening:
                 await asyncio.shield(self._leave(room_id))
 

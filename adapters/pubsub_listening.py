@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from google.api_core import exceptions
 
@@ -36,7 +37,7 @@ class Listening:
     def __init__(
         self, wire: Wire, room_id: str, instance: str, gauges: BusGauges, complaints: Complaints
     ) -> None:
-        self.inboxes: set[Inbox] = set()
+        self.inboxes: dict[Inbox, Callable[[], None]] = {}
         self.heard = False
         """Set by every message; whoever watches for silence clears it."""
         self._wire = wire
@@ -55,6 +56,12 @@ class Listening:
     def start(self, after: asyncio.Task[None] | None) -> None:
         """`after` is what still deletes an earlier subscription of the same name."""
         self._task = asyncio.create_task(self._run(after))
+
+    def add(self, inbox: Inbox, attached: Callable[[], None]) -> None:
+        """Deliver to one more; `attached` is called whenever messages begin to come."""
+        self.inboxes[inbox] = attached
+        if self._made:
+            attached()
 
     def reattach(self) -> None:
         """The topic is gone: make it and the subscription again."""
@@ -186,6 +193,8 @@ class Listening:
             self._made = made
             self._gauges.subscriptions += 1 if made else -1
             self._gauges.topics += 1 if made else -1
+            for attached in self.inboxes.values() if made else ():
+                attached()
 
     def _complain(self, error: BaseException, permission: str) -> None:
         self._complaints.say(self._wire.service.sentence(error, permission))

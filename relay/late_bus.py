@@ -29,9 +29,11 @@ class LateBus:
         await (await self._loaded()).publish(room_id, message)
 
     @asynccontextmanager
-    async def listen(self, room_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def listen(
+        self, room_id: str, attached: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         bus = await self._loaded()
-        async with bus.listen(room_id) as messages:
+        async with bus.listen(room_id, attached) as messages:
             yield messages
 
     async def check(self) -> str | None:

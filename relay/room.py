@@ -164,7 +164,6 @@ class Room:
         """Called with the lease taken: what the janitor finds without one is nobody's."""
         if self._listening is None:
             self._listening = self._tasks.start(self._listen(), f"listening to {self.id}")
-            self._publish(bus_messages.encode(bus_messages.PosesWanted()))
 
     async def unsubscribe(self) -> None:
         """Give up the room's subscription ahead of all else; the log tells what it would have."""
@@ -351,7 +350,7 @@ class Room:
             if stay is not None and stay.generation == seats[user_id]:
                 stay.close(Why.ROTATE)
         if renewal.others and not self._heard_poses.is_set():
-            self._publish(bus_messages.encode(bus_messages.PosesWanted()))
+            self._ask_for_poses()
         return renewal.next_s
 
     # Events
@@ -504,13 +503,26 @@ class Room:
         self._publish(bus_messages.encode(bus_messages.Poses(tuple(poses))))
 
     def _with_others(self, others: bool) -> None:
-        """Whether some of the room's people are at other relays, and are to be shown ours."""
+        """Whether some of the room's people are at other relays, and are to be shown ours: first
+        what they missed while nobody was known to be there."""
+        if others and self._ticker.share is None:
+            self._share_held()
         self._ticker.share = self._share if others else None
+
+    def _share_held(self) -> None:
+        seats = frozenset(stay.me.seat for stay in self._stays.values())
+        held = tuple(self._ticker.board.poses(seats))
+        self._publish(bus_messages.encode(bus_messages.Poses(held, held=True)))
+
+    def _ask_for_poses(self) -> None:
+        self._heard_poses.clear()
+        self._publish(bus_messages.encode(bus_messages.PosesWanted()))
 
     # Other instances
 
     async def _listen(self) -> None:
-        async with self._bus.listen(self.id) as messages:
+        # Asked before it delivers, the others would answer nobody.
+        async with self._bus.listen(self.id, self._ask_for_poses) as messages:
             async for message in messages:
                 try:
                     self._hear(bus_messages.decode(message))
@@ -535,17 +547,15 @@ class Room:
                     _read_notice(event.body)  # one that cannot be read must not take an offset
                 # Another epoch is a late echo, or the first of a wiped log: renewal will tell.
                 self._deliver(epoch, events)
-            case bus_messages.Poses(poses=poses):
-                self._heard_poses.set()
+            case bus_messages.Poses(poses=poses, held=held):
+                if held:
+                    self._heard_poses.set()
                 self._with_others(True)
                 for seat, seq, body in poses:
                     self._ticker.put(seat, seq, body)
             case bus_messages.PosesWanted():
-                self._with_others(True)
-                seats = frozenset(stay.me.seat for stay in self._stays.values())
-                # Also when there are none: whoever asks may be waiting.
-                held = tuple(self._ticker.board.poses(seats))
-                self._publish(bus_messages.encode(bus_messages.Poses(held)))
+                self._ticker.share = self._share
+                self._share_held()  # also when there are none: whoever asks may be waiting
             case bus_messages.Replaced():
                 self._replace(message.user_id, message.session, message.generation)
             case bus_messages.Ephemeral(frame=frame):

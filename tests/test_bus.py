@@ -163,6 +163,17 @@ async def test_a_slow_listener_loses_the_oldest_messages_and_not_the_bus(buses):
         assert await heard(slow) == b"still here"
 
 
+async def test_who_listens_is_told_from_when_on_messages_come(buses):
+    room_id, sender, listener = new_room_id(), buses.bus(), buses.bus()
+    first, second = asyncio.Event(), asyncio.Event()
+    async with asyncio.timeout(PATIENCE_S), listener.listen(room_id, first.set) as messages:
+        await first.wait()
+        await sender.publish(room_id, b"once, and not in vain")
+        assert await heard(messages) == b"once, and not in vain"
+        async with listener.listen(room_id, second.set):
+            await second.wait()
+
+
 async def test_nobody_listening_is_no_error_and_makes_nothing(buses):
     room_id = new_room_id()
     await buses.bus().publish(room_id, b"hello?")
@@ -335,13 +346,15 @@ async def test_messages_of_one_moment_share_one_request(cloud):
         }
 
 
-async def test_a_deleted_subscription_is_made_again(cloud):
+async def test_a_deleted_subscription_is_made_again_and_who_listens_is_told(cloud):
     room_id, sender, listener = new_room_id(), cloud.bus(), cloud.bus("relay-a")
-    async with listener.listen(room_id) as messages:
+    attached: list[None] = []
+    async with listener.listen(room_id, lambda: attached.append(None)) as messages:
         await meet(sender, room_id, messages)
         await cloud.wire.delete_subscription(subscription_path(PROJECT, room_id, "relay-a"))
         await until(lambda: _exists(cloud, room_id))
         await meet(sender, room_id, messages)
+    assert len(attached) == 2
 
 
 async def _exists(cloud: OverPubSub, room_id: str) -> bool:

@@ -8,6 +8,7 @@ from fakeredis import FakeAsyncRedis
 from adapters.bus_memory import InProcessBus
 from adapters.state_redis import RedisState
 from tests.relays import Browser, Closed, RunningRelay, new_room, running_relay
+from tests.test_two_relays import FrailBus
 from vchat import limits, ticks
 
 OWN = bytes([200])
@@ -83,7 +84,7 @@ async def test_everyone_moves_and_no_event_is_lost_or_repeated(way, many):
 
 
 async def test_who_moves_is_welcomed_when_everyones_poses_are_there():
-    redis, bus, room = FakeAsyncRedis(), InProcessBus(), new_room()
+    redis, bus, room = FakeAsyncRedis(), FrailBus(), new_room()
     state = RedisState(redis)
     await state.show_room(room)
     async with running_relay(state, bus) as old, running_relay(state, bus) as new:
@@ -93,6 +94,8 @@ async def test_who_moves_is_welcomed_when_everyones_poses_are_there():
         mover = await new.open(room.id)
         resume = {"token": ben.welcome["resume"], "epoch": ben.welcome["epoch"], "offset": 2}
         await mover.send(type="hello", resume={**resume, "moving": True})
+        await mover.nothing()
+        bus.begin.set()
         frame = await mover.next()
         assert isinstance(frame, dict)
         assert frame["type"] == "welcome"

@@ -1,7 +1,7 @@
 """Who is gone is told in time, and a relay owns nothing in a room without its lease there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,7 +27,9 @@ class Bystander(InProcessBus):
         pass
 
     @asynccontextmanager
-    async def listen(self, room_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def listen(
+        self, room_id: str, attached: Callable[[], None]
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         async def nothing() -> AsyncIterator[bytes]:
             await asyncio.Event().wait()
             yield b""
@@ -80,9 +82,11 @@ class Watched(Bystander):
         self.hosts: list[frozenset[str]] = []
 
     @asynccontextmanager
-    async def listen(self, room_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def listen(
+        self, room_id: str, attached: Callable[[], None]
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         self.hosts.append(await self.state.hosts(room_id))
-        async with super().listen(room_id) as messages:
+        async with super().listen(room_id, attached) as messages:
             yield messages
 
 
@@ -122,9 +126,11 @@ async def test_a_bus_that_is_slow_to_let_go_keeps_nobody_waiting():
 
     class Sticky(Bystander):
         @asynccontextmanager
-        async def listen(self, room_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        async def listen(
+            self, room_id: str, attached: Callable[[], None]
+        ) -> AsyncIterator[AsyncIterator[bytes]]:
             try:
-                async with super().listen(room_id) as messages:
+                async with super().listen(room_id, attached) as messages:
                     yield messages
             finally:
                 await let_go.wait()

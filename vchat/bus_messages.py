@@ -32,13 +32,15 @@ class Events(msgspec.Struct, frozen=True, array_like=True, tag="events"):
 
 
 class Poses(msgspec.Struct, frozen=True, array_like=True, tag="poses"):
-    """What changed in one tick of another instance, as (seat, seq, body) each."""
+    """What changed in one tick of another instance, or is held there, as (seat, seq, body) each."""
 
     poses: tuple[tuple[U16, U16, Body], ...]
+    held: bool = False
+    """Whether it is all that the people there show, as an answer to PosesWanted is."""
 
 
 class PosesWanted(msgspec.Struct, frozen=True, array_like=True, tag="poses-wanted"):
-    """An instance that just joined the room asks everyone for all poses they hold."""
+    """An instance that begins to hear the room asks everyone for all poses they hold."""
 
 
 class Replaced(msgspec.Struct, frozen=True, array_like=True, tag="replaced"):

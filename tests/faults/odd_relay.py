@@ -9,7 +9,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
@@ -49,8 +49,10 @@ class OddBus:
         with suppress(Refused):
             await self._bus.publish(room_id, message)
 
-    def listen(self, room_id: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        return self._bus.listen(room_id)
+    def listen(
+        self, room_id: str, attached: Callable[[], None]
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._bus.listen(room_id, attached)
 
     async def close(self) -> None:
         for task in self._late:
