@@ -48,6 +48,14 @@ local function log(body, is_chat)
   return offset
 end
 
+-- Whether the log ends before what somebody was told of it, as a server that lost its last writes
+-- has it. Then it goes on under another name, or offsets that were used would be used again.
+local function rewound(known_epoch, known)
+  if call('HGET', key('meta'), 'epoch') ~= known_epoch or tonumber(known) <= head() then return false end
+  call('HSET', key('meta'), 'epoch', ARGV[3])
+  return true
+end
+
 local function record(user)
   local value = call('HGET', key('members'), user)
   if not value then return nil end
@@ -277,7 +285,8 @@ function ops.amend(user, changes)
   return { 'ok', at, added }
 end
 
-function ops.renew(instance, lease, hosting, ...)
+function ops.renew(known_epoch, known, instance, lease, hosting, ...)
+  rewound(known_epoch, known)
   local seats = { ... }
   local gone = {}
   for i = 1, #seats, 2 do
@@ -305,7 +314,8 @@ end
 
 function ops.hosts() return call('ZRANGEBYSCORE', key('instances'), '(' .. int(now), '+inf') end
 
-function ops.append(user, id, keep_ms, body, is_chat)
+function ops.append(known_epoch, known, user, id, keep_ms, body, is_chat)
+  if rewound(known_epoch, known) then return refused('session-unknown') end
   if call('HEXISTS', key('members'), user) == 0 then return refused('session-unknown') end
   local seen = key('id:' .. user .. ':' .. id)
   local at = epoch()

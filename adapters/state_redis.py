@@ -79,6 +79,10 @@ def _events(rows: Sequence[Sequence[Any]]) -> tuple[Event, ...]:
     return tuple(Event(int(offset), int(time), body) for offset, time, body in rows)
 
 
+def _known(position: Position | None) -> tuple[str, int]:
+    return ("", 0) if position is None else (position.epoch, position.offset)
+
+
 def _seated_member(seat: bytes, card: bytes) -> Member:
     return _member(b'{"seat":%b,%b' % (seat, card[1:]))
 
@@ -243,11 +247,17 @@ class RedisState:
         return logged
 
     async def renew(
-        self, room_id: str, instance: str, seats: Mapping[str, int], *, hosting: bool
+        self,
+        room_id: str,
+        instance: str,
+        seats: Mapping[str, int],
+        *,
+        hosting: bool,
+        known: Position | None = None,
     ) -> Renewal:
         pairs = [part for seat in seats.items() for part in seat]
         (_, epoch, head, gone, added, others, next_ms) = await self._room_step(
-            room_id, "renew", instance, _ms(limits.LEASE_S), int(hosting), *pairs
+            room_id, "renew", *_known(known), instance, _ms(limits.LEASE_S), int(hosting), *pairs
         )
         return Renewal(
             head=Position(epoch.decode(), int(head)),
@@ -264,10 +274,24 @@ class RedisState:
     # Events
 
     async def append(
-        self, room_id: str, user_id: str, message_id: str, body: bytes, *, chat: bool
+        self,
+        room_id: str,
+        user_id: str,
+        message_id: str,
+        body: bytes,
+        *,
+        chat: bool,
+        known: Position | None = None,
     ) -> Appended:
         (_, epoch, offset, time, fresh) = await self._room_step(
-            room_id, "append", user_id, message_id, _ms(limits.DEDUPE_S), body, int(chat)
+            room_id,
+            "append",
+            *_known(known),
+            user_id,
+            message_id,
+            _ms(limits.DEDUPE_S),
+            body,
+            int(chat),
         )
         return Appended(Position(epoch.decode(), int(offset)), int(time), fresh == 1)
 

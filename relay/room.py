@@ -340,7 +340,9 @@ class Room:
         """Renew every seat held here, and learn what happened meanwhile; the seconds until the next
         seat in the room is lost, unless it is renewed. Raises Refused."""
         seats = {stay.me.user_id: stay.generation for stay in self._stays.values()}
-        renewal = await self._state.renew(self.id, self._instance, seats, hosting=True)
+        renewal = await self._state.renew(
+            self.id, self._instance, seats, hosting=True, known=self._events.position
+        )
         self._with_others(renewal.others)
         self._learn(renewal.head.epoch, renewal.head.offset, renewal.events)
         if renewal.gone and self._events.offset < renewal.head.offset:
@@ -357,7 +359,14 @@ class Room:
 
     async def say(self, stay: Stay, message_id: str, body: bytes, *, chat: bool) -> int:
         """Number, store and deliver an event; its offset. Raises Refused."""
-        said = await self._state.append(self.id, stay.me.user_id, message_id, body, chat=chat)
+        said = await self._state.append(
+            self.id,
+            stay.me.user_id,
+            message_id,
+            body,
+            chat=chat,
+            known=self._events.position,
+        )
         if said.fresh:
             self.tally.stored += 1
             event = Event(said.at.offset, said.time, body)
@@ -451,8 +460,8 @@ class Room:
     async def _catch_up(self) -> None:
         """Deliver everything up to the log's end. Raises Refused."""
         while True:
-            assert self._events.epoch is not None
-            after = Position(self._events.epoch, self._events.offset)
+            after = self._events.position
+            assert after is not None
             early = self._events.early
             found = await self._state.read(self.id, after, _READ)
             if found is None:

@@ -719,6 +719,31 @@ async def test_a_wiped_state_sends_everyone_for_a_new_ticket(relay, room, redis)
     assert (await aya.closed()).code == 4102
 
 
+async def test_where_the_state_lost_its_last_writes_everyone_begins_anew(relay, room, redis):
+    aya, ben = await relay.join(room.id, "aya"), await relay.join(room.id, "ben")
+    kept = {key: await redis.dump(key) for key in await redis.keys()}
+    for n in range(3):
+        await aya.send(type="chat", id=f"lost{n}", text="lost")
+        await ben.text("chat")
+    await redis.flushall()
+    for key, value in kept.items():
+        await redis.restore(key, 0, value)
+    await aya.send(type="chat", id="m", text="who hears me?")
+    while (told := await aya.text()).get("id") != "m":
+        pass
+    assert (told["type"], told.get("code")) == ("error", "session-unknown")
+    for one in relay.relay.hub.rooms:
+        await one.renew()
+    assert {(await one.closed()).code for one in (aya, ben)} == {4102}
+    async with asyncio.timeout(20):
+        while relay.relay.hub.rooms:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    back, other = await relay.join(room.id, "aya"), await relay.join(room.id, "ben")
+    assert back.welcome["epoch"] != aya.welcome["epoch"]
+    await back.send(type="chat", id="m", text="who hears me?")
+    assert (await other.text("chat"))["text"] == "who hears me?"
+
+
 # Fifty at once
 
 

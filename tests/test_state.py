@@ -5,6 +5,7 @@ import json
 
 import msgspec
 import pytest
+from redis.asyncio import Redis
 
 from adapters.state_redis import _CONNECTIONS, RedisState, connect
 from tests.components import free_port
@@ -555,6 +556,60 @@ async def test_a_wiped_server_starts_another_epoch(state, shown, redis):
     assert renewal.gone == ("aya",)
     assert renewal.head.epoch != before.head.epoch
     assert await state.read(shown.id, before.head, 10) is None
+
+
+async def say(state: RedisState, where: Room, text: str, known: Position | None = None) -> Position:
+    body = json.dumps({"type": "chat", "text": text}).encode()
+    said = await state.append(where.id, "aya", text, body, chat=True, known=known)
+    return said.at
+
+
+async def lose_what_follows(state: RedisState, where: Room, redis: Redis, *texts: str) -> Position:
+    """Say something that the server then forgets, as after a failover; where it stood."""
+    kept = {key: await redis.dump(key) for key in await redis.keys()}
+    for text in texts:
+        known = await say(state, where, text)
+    await redis.flushall()
+    for key, value in kept.items():
+        await redis.restore(key, 0, value)
+    return known
+
+
+async def test_a_log_that_lost_its_end_goes_on_under_another_name(state, shown, redis):
+    aya = await sit(state, shown, "aya")
+    await say(state, shown, "kept")
+    known = await lose_what_follows(state, shown, redis, "lost", "lost too")
+
+    seats = {"aya": aya.generation}
+    renewal = await state.renew(shown.id, "relay-a", seats, hosting=True, known=known)
+    assert renewal.head == Position(renewal.head.epoch, 2)
+    assert renewal.head.epoch != known.epoch
+    assert await state.read(shown.id, known, 10) is None
+    left = await state.read(shown.id, Position(renewal.head.epoch, 0), 10)
+    assert [event.get("text") for event in bodies(left)] == [None, "kept"]
+    again = await state.renew(shown.id, "relay-b", {}, hosting=True, known=known)
+    assert again.head == renewal.head
+    assert await say(state, shown, "kept", known) == Position(renewal.head.epoch, 2)
+
+
+async def test_nothing_is_acknowledged_at_a_place_in_the_log_that_was_taken(state, shown, redis):
+    await sit(state, shown, "aya")
+    known = await lose_what_follows(state, shown, redis, "lost")
+
+    with pytest.raises(Refused) as refusal:
+        await say(state, shown, "new", known)
+    assert refusal.value.why is Why.SESSION_UNKNOWN
+    head = await state.head(shown.id)
+    assert head == Position(head.epoch, 1)
+    assert head.epoch != known.epoch
+
+
+async def test_whoever_knows_less_than_the_log_has_changes_nothing(state, shown):
+    aya = await sit(state, shown, "aya")
+    for known in (aya.head, await say(state, shown, "one"), Position("another", 99), None):
+        at = await say(state, shown, "two", known)
+        renewal = await state.renew(shown.id, "relay-a", {}, hosting=True, known=known)
+        assert renewal.head == at == Position(aya.head.epoch, 3)
 
 
 async def test_an_unreachable_server_is_a_retryable_refusal():

@@ -1,6 +1,7 @@
 """Turns events that arrive at least once and in any order into each once, in order."""
 
 from vchat.events import Event
+from vchat.state import Position
 
 _AHEAD = 4096
 
@@ -46,6 +47,11 @@ class Sequencer:
             self.offset = event.offset
             due.append(event)
         return due
+
+    @property
+    def position(self) -> Position | None:
+        """Where the last event given out stands in its log, once there is one to follow."""
+        return None if self.epoch is None else Position(self.epoch, self.offset)
 
     @property
     def early(self) -> frozenset[int]:

@@ -180,19 +180,38 @@ class State(Protocol):
         the person has no seat or nothing changes."""
 
     async def renew(
-        self, room_id: str, instance: str, seats: Mapping[str, int], *, hosting: bool
+        self,
+        room_id: str,
+        instance: str,
+        seats: Mapping[str, int],
+        *,
+        hosting: bool,
+        known: Position | None = None,
     ) -> Renewal:
         """Renew these seats (generation by user id) and the instance's lease on the room, or give
-        that lease up when no longer `hosting`; sweep out everyone whose lease ran out."""
+        that lease up when no longer `hosting`; sweep out everyone whose lease ran out.
+
+        `known` is the last event that the instance was told of. A log that ends before it has lost
+        its last writes, and goes on as another one, in a new epoch.
+        """
 
     async def hosts(self, room_id: str) -> frozenset[str]:
         """The live relay instances that host the room right now."""
 
     # Events
     async def append(
-        self, room_id: str, user_id: str, message_id: str, body: bytes, *, chat: bool
+        self,
+        room_id: str,
+        user_id: str,
+        message_id: str,
+        body: bytes,
+        *,
+        chat: bool,
+        known: Position | None = None,
     ) -> Appended:
-        """Number and store an event, once for each (user, message id) in DEDUPE_S."""
+        """Number and store an event, once for each (user, message id) in DEDUPE_S. Raises Refused
+        with SESSION_UNKNOWN for who has no seat, and when the log ends before `known`, as in
+        `renew`."""
 
     async def read(self, room_id: str, after: Position, limit: int) -> tuple[Event, ...] | None:
         """Up to `limit` events after a position; None when the log does not reach back, or is
