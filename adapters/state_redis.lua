@@ -30,8 +30,20 @@ local function key(name) return KEYS[1] .. name end
 local function int(number) return string.format('%.0f', number) end
 local added = {}
 
+-- A key that a step makes and nobody touches afterwards would stay for ever.
+local function expire(name) call('PEXPIRE', key(name), KEEP_MS) end
+
+local function touch()
+  for _, name in ipairs({ 'room', 'meta', 'members', 'tickets', 'leases', 'taken', 'lost', 'lost-at', 'log', 'chat', 'instances', 'bans' }) do
+    expire(name)
+  end
+end
+
 local function epoch()
-  call('HSETNX', key('meta'), 'epoch', ARGV[3])
+  if call('HSETNX', key('meta'), 'epoch', ARGV[3]) == 1 then
+    expire('meta')
+    call('DEL', key('log'), key('chat')) -- what an older log left behind is no part of this one
+  end
   return call('HGET', key('meta'), 'epoch')
 end
 
@@ -41,7 +53,7 @@ local function log(body, is_chat)
   local offset = call('HINCRBY', key('meta'), 'head', 1)
   call('XADD', key('log'), 'MAXLEN', '=', LOG_EVENTS, int(offset) .. '-0', 't', int(now), 'b', body)
   if is_chat then
-    call('RPUSH', key('chat'), int(offset) .. '|' .. int(now) .. '|' .. body)
+    if call('RPUSH', key('chat'), int(offset) .. '|' .. int(now) .. '|' .. body) == 1 then expire('chat') end
     call('LTRIM', key('chat'), -HISTORY, -1)
   end
   added[#added + 1] = { offset, now, body }
@@ -85,6 +97,8 @@ local function stand(user, r, reason)
   if reason == 'lost' or card.gone then
     call('HSET', key('lost'), user, r.session .. '|' .. cjson.encode(card))
     call('ZADD', key('lost-at'), int(math.max(now, until_ms)), user)
+    expire('lost')
+    expire('lost-at')
   else
     forget_lost(user)
   end
@@ -98,12 +112,6 @@ local function sweep()
   end
   for _, user in ipairs(call('ZRANGEBYSCORE', key('lost-at'), '-inf', int(now - LOST_MS))) do
     forget_lost(user)
-  end
-end
-
-local function touch()
-  for _, name in ipairs({ 'room', 'meta', 'members', 'tickets', 'leases', 'taken', 'lost', 'lost-at', 'log', 'chat', 'instances', 'bans' }) do
-    call('PEXPIRE', key(name), KEEP_MS)
   end
 end
 
@@ -121,7 +129,7 @@ end
 local function show(json, capacity, locked, ended)
   if call('HGET', key('room'), 'ended') == '1' then return end
   call('HSET', key('room'), 'json', json, 'capacity', capacity, 'locked', locked, 'ended', ended)
-  call('PEXPIRE', key('room'), KEEP_MS)
+  expire('room')
 end
 
 local function refused(code) return { 'refused', code } end
@@ -257,7 +265,7 @@ function ops.leave(user, generation, reason)
   if reason == 'kicked' then
     -- Long enough for every ticket already given out to die; a ban that stands stays.
     if not ban_of(user) then call('HSET', key('bans'), user, int(now + COOL_OFF_MS) .. '|kicked') end
-    call('PEXPIRE', key('bans'), KEEP_MS)
+    expire('bans')
   end
   if reason ~= 'lost' then forget_lost(user) end
   local r = record(user)
@@ -347,7 +355,7 @@ end
 
 function ops.ban(user, until_ms)
   call('HSET', key('bans'), user, until_ms .. '|banned')
-  call('PEXPIRE', key('bans'), KEEP_MS)
+  expire('bans')
   return { 'ok' }
 end
 

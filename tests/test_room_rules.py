@@ -266,6 +266,13 @@ class RoomRules(RuleBasedStateMachine):
         assert {member.user_id for member in members} == self.inside()
         assert len({member.seat for member in members}) == len(members)
 
+    @invariant()
+    def nothing_stays_for_ever(self) -> None:
+        async def kept() -> list[bytes]:
+            return [key for key in await self.redis.keys() if await self.redis.ttl(key) < 0]
+
+        assert self.run(kept()) == []
+
     @rule(user=PEOPLE)
     def the_barred_are_those_who_should_be(self, user: str) -> None:
         assert self.run(self.state.barred(self.room.id, user)) is self.bar(user)

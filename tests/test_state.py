@@ -575,6 +575,56 @@ async def lose_what_follows(state: RedisState, where: Room, redis: Redis, *texts
     return known
 
 
+async def test_no_step_leaves_anything_of_a_room_for_ever(state, shown, redis):
+    async def leave(user: str, reason: Reason, *, away: bool = False) -> None:
+        seat = await sit(state, shown, user)
+        if away:
+            await state.doze(shown.id, user, seat.generation, 60)
+        await state.leave(shown.id, user, None, reason)
+
+    changed = msgspec.structs.replace(shown, name="Another")
+    steps = (
+        sit(state, shown, "aya"),
+        say(state, shown, "the first chat"),
+        leave("ben", Reason.IDLE),
+        leave("cho", Reason.KICKED, away=True),
+        leave("dan", Reason.LOST),
+        state.amend(shown.id, "dan", {"muted": True}),
+        state.change_room(changed, b"{}"),
+        leave("aya", Reason.LEFT),
+        state.change_room(changed, b"{}"),
+        state.ban(shown.id, "eve", None),
+        state.end_room(changed, b"{}"),
+        state.renew(shown.id, "relay-a", {}, hosting=False),
+    )
+    for n, step in enumerate(steps):
+        await step
+        kept = {key: await redis.ttl(key) for key in await redis.keys()}
+        assert [key for key, ttl in kept.items() if ttl < 0] == [], n
+
+
+async def test_who_is_lost_in_passing_is_not_kept_for_ever(state, shown, redis, clock):
+    await sit(state, shown, "aya")
+    clock.pass_s(limits.LEASE_S)
+    await state.change_room(shown, b"{}")
+    assert all([await redis.ttl(key) > 0 for key in await redis.keys()])
+
+
+async def test_a_new_epoch_has_nothing_of_the_one_before(state, shown, redis):
+    old = await sit(state, shown, "aya")
+    await say(state, shown, "said last week")
+    # What should have been gone with the rest, and was not.
+    for key in await redis.keys():
+        if not key.endswith((b":chat", b":log")):
+            await redis.delete(key)
+    await state.show_room(shown)
+    new = await sit(state, shown, "ben")
+    assert new.head.epoch != old.head.epoch
+    assert new.history == ()
+    assert [event["type"] for event in bodies(new.events)] == ["joined"]
+    assert len(await state.read(shown.id, Position(new.head.epoch, 0), 10)) == new.head.offset
+
+
 async def test_a_log_that_lost_its_end_goes_on_under_another_name(state, shown, redis):
     aya = await sit(state, shown, "aya")
     await say(state, shown, "kept")
