@@ -4,7 +4,7 @@
 -- ARGV     operation, time in ms ('' for this server's own clock), a fresh epoch, arguments …
 --
 -- prefix ..
---   room       hash    json, capacity, locked, ended: the room as the functions last showed it
+--   room       hash    json, capacity, locked, ended, revision: the room as the functions last showed it
 --   meta       hash    epoch, head (last offset), seat and generation counters
 --   members    hash    user -> "seat|generation|session|instance|card"; a card is JSON without seat
 --   tickets    hash    user -> when the ticket of the session that sits was given, in s
@@ -126,10 +126,13 @@ local function ban_of(user)
   return reason
 end
 
-local function show(json, capacity, locked, ended)
-  if call('HGET', key('room'), 'ended') == '1' then return end
-  call('HSET', key('room'), 'json', json, 'capacity', capacity, 'locked', locked, 'ended', ended)
+-- Whether that is news: of two requests the one that read the room first may come last.
+local function show(json, capacity, locked, ended, revision)
+  local shown = call('HMGET', key('room'), 'ended', 'revision')
+  if shown[1] == '1' or (ended ~= '1' and tonumber(revision) < tonumber(shown[2] or 0)) then return false end
+  call('HSET', key('room'), 'json', json, 'capacity', capacity, 'locked', locked, 'ended', ended, 'revision', revision)
   expire('room')
+  return true
 end
 
 local function refused(code) return { 'refused', code } end
@@ -157,22 +160,22 @@ end
 
 local ops = {}
 
-function ops.show(json, capacity, locked, ended)
-  show(json, capacity, locked, ended)
+function ops.show(...)
+  show(...)
   return { 'ok' }
 end
 
-function ops.change(json, capacity, locked, ended, body)
-  show(json, capacity, locked, ended)
+function ops.change(body, ...)
+  local news = show(...)
   sweep()
-  if call('ZCARD', key('leases')) == 0 then return { 'ok' } end
+  if not news or call('ZCARD', key('leases')) == 0 then return { 'ok' } end
   local at = epoch()
   log(body)
   return { 'ok', at, added }
 end
 
-function ops.close(json, capacity, body)
-  show(json, capacity, '0', '1')
+function ops.close(body, json, capacity, _, _, revision)
+  show(json, capacity, '0', '1', revision)
   local at = epoch()
   log(body)
   call('DEL', key('members'), key('tickets'), key('leases'), key('taken'), key('lost'), key('lost-at'))

@@ -137,14 +137,12 @@ class RedisState:
 
     async def change_room(self, room: Room, body: bytes) -> tuple[Position, Event] | None:
         logged: tuple[Position, Event] | None = await self._logged(
-            room.id, "change", *_shown(room), body
+            room.id, "change", body, *_shown(room)
         )
         return logged
 
     async def end_room(self, room: Room, body: bytes) -> tuple[Position, Event]:
-        logged: tuple[Position, Event] = await self._logged(
-            room.id, "close", msgspec.json.encode(room), room.capacity, body
-        )
+        logged: tuple[Position, Event] = await self._logged(room.id, "close", body, *_shown(room))
         return logged
 
     async def occupancy(self, room_ids: Sequence[str]) -> dict[str, int]:
@@ -408,6 +406,6 @@ def _resume_key(token_hash: str) -> str:
     return f"vchat:resume:{token_hash}"
 
 
-def _shown(room: Room) -> tuple[bytes, int, int, int]:
+def _shown(room: Room) -> tuple[bytes, int, int, int, int]:
     ended = room.status is RoomStatus.ENDED
-    return msgspec.json.encode(room), room.capacity, int(room.locked), int(ended)
+    return msgspec.json.encode(room), room.capacity, int(room.locked), int(ended), room.revision

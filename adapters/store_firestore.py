@@ -50,7 +50,7 @@ from vchat.errors import Refused, Why
 from vchat.identity import linked
 from vchat.model import Account, Identity, Invite, Room, RoomStatus, Standing
 from vchat.paging import cursor_after, read_cursor
-from vchat.store import Family, RoomPage, Rotation
+from vchat.store import Family, RoomPage, Rotation, revised
 from vchat.text import search_key
 from vchat.times import rfc3339
 
@@ -208,7 +208,9 @@ class FirestoreStore:
             return found(await read(db, "rooms", room_id), Room)
 
     async def change_room(self, room_id: str, change: Callable[[Room], Room]) -> Room | None:
-        return await self._change("rooms", room_id, Room, change, room_document)
+        return await self._change(
+            "rooms", room_id, Room, lambda room: revised(room, change), room_document
+        )
 
     async def public_rooms(
         self, *, query: str, limit: int, cursor: str | None, now: str

@@ -14,7 +14,7 @@ from vchat.errors import Refused, Why
 from vchat.identity import linked
 from vchat.model import Account, Identity, Invite, Room, RoomStatus, Standing, Visibility
 from vchat.paging import cursor_after, read_cursor
-from vchat.store import Family, RoomPage, Rotation
+from vchat.store import Family, RoomPage, Rotation, revised
 from vchat.text import search_key
 from vchat.times import rfc3339
 
@@ -156,7 +156,7 @@ class SqliteStore:
             found = _find_room(db, room_id)
             if found is None:
                 return None
-            changed = change(found)
+            changed = revised(found, change)
             # Not REPLACE: that deletes the row first, and what hangs on it goes too.
             db.execute(
                 "UPDATE rooms SET (id, owner_id, listed, search, created_at, expires_at, body)"

@@ -9,7 +9,17 @@ from msgspec import Meta
 from functions.fields import Description, Id, Moment, Note, PersonName, RoomName
 from vchat import limits
 from vchat.hub import Model, Shelf
-from vchat.model import Account, Avatar, Conditions, Identity, Member, Room, Use, Visibility
+from vchat.model import (
+    Account,
+    Avatar,
+    Conditions,
+    Identity,
+    Member,
+    Room,
+    RoomFields,
+    Use,
+    Visibility,
+)
 
 Capacity = Annotated[int, Meta(ge=1, le=limits.ROOM_CAPACITY)]
 Uses = Annotated[tuple[Use, ...], Meta(max_length=len(Use))]
@@ -190,7 +200,7 @@ class AvatarDownload(Shape, frozen=True, kw_only=True):
     conditions: Conditions
 
 
-class RoomView(Room, frozen=True, kw_only=True):
+class RoomView(RoomFields, frozen=True, kw_only=True):
     """A room, and how many people are inside right now."""
 
     occupancy: int
@@ -301,4 +311,6 @@ def user_of(account: Account) -> User:
 
 
 def view_of(room: Room, occupancy: int) -> RoomView:
-    return RoomView(**msgspec.structs.asdict(room), occupancy=occupancy)
+    fields = msgspec.structs.asdict(room)
+    del fields["revision"]
+    return RoomView(**fields, occupancy=occupancy)

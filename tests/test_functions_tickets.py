@@ -6,8 +6,9 @@ from tests.http_api import Guest, pointers, refused
 from tests.http_world import RELAYS, World
 from tests.http_world import _world as _world
 from vchat import limits
+from vchat.errors import Refused, Why
 from vchat.keys import parse_public
-from vchat.model import Avatar
+from vchat.model import Avatar, Room
 from vchat.policy import Role
 from vchat.sharding import relay_for
 from vchat.tokens import TICKET, verify
@@ -69,6 +70,29 @@ async def test_rooms_spread_over_the_relays_and_each_stays_at_its_own(world: Wor
     urls = [(await owner.ticket(room)).json()["url"] for room in rooms]
     assert urls == [(await owner.ticket(room)).json()["url"] for room in rooms]
     assert len({url.rpartition("/rooms/")[0] for url in urls}) > 1
+
+
+async def test_a_ticket_that_was_asked_for_before_a_lock_does_not_undo_it(
+    world: World, monkeypatch
+):
+    owner, guest, late = [await world.guest() for _ in range(3)]
+    room = await owner.room()
+    show = world.services.state.show_room
+
+    async def show_late(known: Room) -> None:
+        monkeypatch.undo()
+        changes = {"capacity": 1}
+        assert (await owner("PATCH", f"/rooms/{room}", changes)).status_code == 200
+        lock = {"action": "lock"}
+        assert (await owner("POST", f"/rooms/{room}/moderation", lock)).status_code == 204
+        await show(known)
+
+    monkeypatch.setattr(world.services.state, "show_room", show_late)
+    assert (await guest.ticket(room)).status_code == 201
+    await world.sit(room, guest)
+    with pytest.raises(Refused) as refusal:
+        await world.sit(room, late)
+    assert refusal.value.why is Why.ROOM_FULL
 
 
 async def test_a_full_room_lets_in_only_those_who_sit_there(world: World):

@@ -220,14 +220,17 @@ class RoomRules(RuleBasedStateMachine):
             self.said[user, message] = len(self.log)
         assert told.at.offset == self.said[user, message]
 
-    @rule(locked=st.booleans(), capacity=st.integers(1, 3))
-    def change(self, locked: bool, capacity: int) -> None:
-        changed = msgspec.structs.replace(self.room, locked=locked, capacity=capacity)
+    @rule(locked=st.booleans(), capacity=st.integers(1, 3), late=st.booleans())
+    def change(self, locked: bool, capacity: int, late: bool) -> None:
+        step = -1 if late else 1
+        changed = msgspec.structs.replace(
+            self.room, locked=locked, capacity=capacity, revision=self.room.revision + step
+        )
         told = self.run(self.state.change_room(changed, b'{"type":"room"}'))
-        if not self.ended:
+        if not self.ended and not late:
             self.room = changed
         self.sweep()
-        assert (told is not None) == bool(self.seats)
+        assert (told is not None) == (bool(self.seats) and not late)
         if told:
             self.log.append(("room", ""))
 

@@ -505,6 +505,24 @@ async def test_a_changed_room_tells_only_those_inside(state, shown):
     assert event.offset == 2
 
 
+async def test_a_room_is_never_shown_as_it_was_before_a_change(state, shown):
+    await sit(state, shown, "aya")
+    locked = msgspec.structs.replace(shown, locked=True, revision=1)
+    slowed = msgspec.structs.replace(locked, slow_mode_s=30, revision=2)
+    assert await state.change_room(slowed, b'{"type":"room"}') is not None
+    # The change before that comes late, and so does a ticket request that began before both.
+    assert await state.change_room(locked, b'{"type":"room"}') is None
+    await state.show_room(shown)
+
+    with pytest.raises(Refused) as refusal:
+        await sit(state, shown, "ben")
+    assert refusal.value.why is Why.ROOM_LOCKED
+    assert (await sit(state, shown, "aya")).room == slowed
+    await state.show_room(slowed)
+    over = msgspec.structs.replace(shown, status=RoomStatus.ENDED)
+    assert await state.end_room(over, b'{"type":"ended"}') is not None
+
+
 async def test_names_with_any_signs_come_back_as_they_were(state, shown):
     name = 'あや "<|>" \\ \u2028 👋🏽'
     await sit(state, shown, "aya|x", "s", name=name)

@@ -232,8 +232,21 @@ async def test_a_room_comes_back_as_it_was_added_and_as_it_was_changed(store):
     with pytest.raises(Refused):
         await store.add_room(room)
     changed = await store.change_room(room.id, lambda r: msgspec.structs.replace(r, locked=True))
-    assert changed == msgspec.structs.replace(room, locked=True) == await store.room(room.id)
+    locked = msgspec.structs.replace(room, locked=True, revision=1)
+    assert changed == locked == await store.room(room.id)
     assert await store.change_room(new_room_id(), lambda r: r) is None
+
+
+async def test_changes_of_a_room_are_numbered_in_their_order(store):
+    room = a_room()
+    await store.add_room(room)
+    changes = [
+        store.change_room(room.id, lambda r: msgspec.structs.replace(r, capacity=r.capacity + 1))
+        for _ in range(5)
+    ]
+    changed = sorted(await asyncio.gather(*changes), key=lambda room: room.revision)
+    assert [one.revision for one in changed] == [1, 2, 3, 4, 5]
+    assert [one.capacity for one in changed] == [room.capacity + n for n in range(1, 6)]
 
 
 async def test_changing_a_room_keeps_its_invites_and_standings(store):

@@ -71,5 +71,6 @@ def ended(reason: str) -> bytes:
 def room_view(room: Room, occupancy: int) -> dict[str, Any]:
     """A room as browsers see it, with how many are inside right now."""
     view: dict[str, Any] = msgspec.to_builtins(room)
+    del view["revision"]
     view["occupancy"] = occupancy
     return view

@@ -96,8 +96,8 @@ class RoomStatus(StrEnum):
     ENDED = "ended"
 
 
-class Room(Value, frozen=True, kw_only=True):
-    """A room as it is stored. Who is inside right now is presence, not part of it."""
+class RoomFields(Value, frozen=True, kw_only=True):
+    """What is told of a room. Who is inside right now is presence, not part of it."""
 
     id: str
     name: str
@@ -114,6 +114,13 @@ class Room(Value, frozen=True, kw_only=True):
     created_at: str
     ended_at: str | None
     expires_at: str
+
+
+class Room(RoomFields, frozen=True, kw_only=True):
+    """A room as it is stored."""
+
+    revision: int = 0
+    """How many changes it has seen; of two versions the higher one is the later."""
 
 
 class Standing(Value, frozen=True, kw_only=True):

@@ -120,10 +120,12 @@ class State(Protocol):
     # Rooms
     async def show_room(self, room: Room) -> None:
         """Let relays see the room as it is stored. Called whenever a ticket to it is made. A room
-        that ended stays ended, whoever still took it for open."""
+        that ended stays ended, whoever still took it for open, and a revision before the one that
+        is shown is ignored: requests are answered in another order than they read the store."""
 
     async def change_room(self, room: Room, body: bytes) -> tuple[Position, Event] | None:
-        """Show a changed room and log the event that tells; None when nobody is inside."""
+        """Show a changed room and log the event that tells; None when nobody is inside, or a later
+        revision was told already."""
 
     async def end_room(self, room: Room, body: bytes) -> tuple[Position, Event]:
         """Show an ended room, log its last event and empty it."""

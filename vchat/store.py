@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+import msgspec
+
 from vchat.model import Account, Identity, Invite, Room, Standing
 
 
@@ -35,6 +37,11 @@ class RoomPage:
 
     rooms: tuple[Room, ...]
     next_cursor: str | None
+
+
+def revised(room: Room, change: Callable[[Room], Room]) -> Room:
+    """The room after a change."""
+    return msgspec.structs.replace(change(room), revision=room.revision + 1)
 
 
 class Store(Protocol):
@@ -94,7 +101,8 @@ class Store(Protocol):
     async def room(self, room_id: str) -> Room | None: ...
 
     async def change_room(self, room_id: str, change: Callable[[Room], Room]) -> Room | None:
-        """Replace a room by `change(it)` as one step, like `change_account`."""
+        """Replace a room by `change(it)`, with the next revision, as one step, like
+        `change_account`."""
 
     async def public_rooms(
         self, *, query: str, limit: int, cursor: str | None, now: str
