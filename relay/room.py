@@ -33,6 +33,8 @@ _READ = 500
 _BUS_BACKLOG = 1000
 _COLD_S = 2.0
 """How long who moves here with another connection underneath may wait for the others' poses."""
+_LATE_S = 10.0
+"""How late the bus may bring a pose of somebody who has left by then."""
 _SUPERSEDED_S = 5.0
 """How long an old connection of the same session may stay after the new one took over."""
 
@@ -152,6 +154,8 @@ class Room:
         self._ticker = Ticker(self._stays.values, clock, self.tally)
         self._slow_mode_s = 0
         self._heard_poses = asyncio.Event()
+        self._left: set[int] = set()
+        """Seats that were given up a moment ago, of which late poses may still come."""
         self._outbox: deque[bytes] = deque(maxlen=_BUS_BACKLOG)
         self._publisher: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -433,6 +437,8 @@ class Room:
         member = self._stays.get(notice.user_id)
         if notice.type == "left":
             self._ticker.board.forget(notice.seat)
+            self._left.add(notice.seat)
+            asyncio.get_running_loop().call_later(_LATE_S, self._left.discard, notice.seat)
             why = _REMOVED.get(notice.reason)
             if member is not None and member.me.seat == notice.seat and why is not None:
                 member.close(why)
@@ -561,7 +567,8 @@ class Room:
                     self._heard_poses.set()
                 self._with_others(True)
                 for seat, seq, body in poses:
-                    self._ticker.put(seat, seq, body)
+                    if seat not in self._left:
+                        self._ticker.put(seat, seq, body)
             case bus_messages.PosesWanted():
                 self._ticker.share = self._share
                 self._share_held()  # also when there are none: whoever asks may be waiting

@@ -195,6 +195,22 @@ async def test_who_moved_while_the_subscription_was_made_again_is_seen_where_the
         await sees(ben, aya, 2)
 
 
+async def test_a_pose_that_was_overtaken_by_its_persons_leaving_shows_no_ghost():
+    state, bus, room = RedisState(FakeAsyncRedis()), InProcessBus(), new_room()
+    await state.show_room(room)
+    async with running_relay(state, bus) as one, running_relay(state, bus) as two:
+        aya, ben = await one.join(room.id, "aya"), await two.join(room.id, "ben")
+        await ben.leave()
+        await aya.text("left")
+        late = bus_messages.Poses(
+            ((ben.welcome["seat"], 1, OWN), (aya.welcome["seat"] + 9, 1, OWN))
+        )
+        await bus.instance("late").publish(room.id, bus_messages.encode(late))
+        assert (await aya.tick())[1] == [(aya.welcome["seat"] + 9, 1, OWN)]
+        (here,) = one.relay.hub.rooms
+        assert len(here._ticker.board) == 1
+
+
 async def test_whoever_is_answered_after_the_log_went_on_misses_nothing_between():
     sat, answer = asyncio.Event(), asyncio.Event()
 
