@@ -319,7 +319,9 @@ class FirestoreStore:
             expired = await values(where(db, "rooms", "expiresAt", rfc3339(now), "<="), Room)
         return tuple(room for room in expired if room.status is RoomStatus.OPEN)
 
-    async def sweep(self, *, now: int, dry_run: bool = False) -> dict[str, int]:
+    async def sweep(
+        self, *, now: int, dry_run: bool = False, keep_rooms: bool = False
+    ) -> dict[str, int]:
         today = rfc3339(now)
         if dry_run:
             return {
@@ -329,7 +331,7 @@ class FirestoreStore:
             }
         invites = await self._delete("invites", "expiresAt", "<=", today)
         rooms = 0
-        while True:
+        while not keep_rooms:
             async with self._reach() as db:
                 expired = where(db, "rooms", "expiresAt", today, "<=").limit(WRITES)
                 doomed = [room.id async for room in expired.stream()]

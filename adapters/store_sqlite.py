@@ -279,14 +279,18 @@ class SqliteStore:
 
         return await self._run(step)
 
-    async def sweep(self, *, now: int, dry_run: bool = False) -> dict[str, int]:
+    async def sweep(
+        self, *, now: int, dry_run: bool = False, keep_rooms: bool = False
+    ) -> dict[str, int]:
         def step(db: sqlite3.Connection) -> dict[str, int]:
             counts = {}
             # Invites before rooms: a room takes its own along, uncounted.
             today = rfc3339(now)
             for table, by in (("invites", today), ("rooms", today), ("families", now)):
                 expired = f"FROM {table} WHERE expires_at <= ?"
-                if dry_run:
+                if table == "rooms" and keep_rooms:
+                    counts[table] = 0
+                elif dry_run:
                     (counts[table],) = db.execute(f"SELECT count(*) {expired}", (by,)).fetchone()
                 else:
                     counts[table] = db.execute(f"DELETE {expired}", (by,)).rowcount

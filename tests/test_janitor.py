@@ -5,24 +5,30 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
+from fakeredis import FakeAsyncRedis
 from redis.asyncio import Redis
+from starlette.requests import Request
 
 from adapters import store_firestore
 from adapters.bus_pubsub import PubSubBus
 from adapters.state_redis import RedisState
 from adapters.store_firestore import FirestoreStore
+from adapters.store_sqlite import SqliteStore
+from functions.janitor import sweep
 from tests.components import free_port
 from tests.emulators import Server, running
 from tests.processes import ROOT, environment
 from tests.relays import new_room
 from tests.test_state import guest
 from vchat.errors import Refused, Why
+from vchat.model import Room
 
 
 @pytest.fixture(name="pubsub", scope="module")
@@ -75,6 +81,86 @@ async def left_behind(http: httpx.AsyncClient, pubsub: Server, room_id: str) -> 
     for path, body in ((topic, {}), (subscription, {"topic": topic})):
         answer = await http.put(base + path, json=body)
         assert answer.status_code == 200, answer.text
+
+
+@dataclass
+class Chores:
+    """What the janitor sweeps, in this process; any of it may be made to fail."""
+
+    store: SqliteStore
+    state: RedisState
+    room: Room
+    other: Room
+    bus: dict[str, int] = field(
+        default_factory=lambda: {"topics": 9, "subscriptions": 9, "most": 10}
+    )
+
+    async def sweep(self) -> tuple[int, dict]:
+        async def sweep_bus(dry_run: bool) -> dict[str, int]:
+            if not self.bus:
+                raise Refused(Why.UNAVAILABLE)
+            return self.bus
+
+        request = Request({"type": "http", "method": "POST", "query_string": b"", "headers": []})
+        answer = await sweep(request, self.store, self.state, sweep_bus)
+        return answer.status_code, json.loads(answer.body)
+
+
+@pytest.fixture(name="chores")
+async def _chores(tmp_path) -> AsyncIterator[Chores]:
+    over = {"expires_at": "2026-01-01T00:00:00Z"}
+    chores = Chores(
+        SqliteStore(tmp_path / "vchat.db"),
+        RedisState(FakeAsyncRedis()),
+        new_room(**over),
+        new_room(**over),
+    )
+    for room in (chores.room, chores.other):
+        await chores.store.add_room(room)
+    yield chores
+    await chores.store.close()
+
+
+async def broken(*_, **__):
+    raise Refused(Why.UNAVAILABLE)
+
+
+async def test_a_bus_that_is_away_stops_nothing_else_and_is_named(chores, caplog):
+    chores.bus = {}
+    status, report = await chores.sweep()
+    assert (status, report["failures"], report["bus"]) == (500, ["bus"], None)
+    assert report["ended"] == report["expired"]["rooms"] == 2
+    assert "bus" in caplog.text
+    chores.bus = {"topics": 1, "subscriptions": 1, "most": 10}
+    status, report = await chores.sweep()
+    assert (status, report["failures"], report["ended"]) == (200, [], 0)
+
+
+async def test_a_store_that_is_away_keeps_nobody_from_sweeping_the_bus(chores, monkeypatch, caplog):
+    monkeypatch.setattr(chores.store, "expired_rooms", broken)
+    monkeypatch.setattr(chores.store, "sweep", broken)
+    status, report = await chores.sweep()
+    assert (status, report["failures"]) == (500, ["ended", "expired"])
+    assert report["bus"] == chores.bus
+    assert "Pub/Sub holds 9 of at most 10" in caplog.text
+
+
+async def test_a_room_whose_people_could_not_be_told_stays_for_the_next_sweep(chores, monkeypatch):
+    end = chores.state.end_room
+
+    async def sometimes(room: Room, body: bytes):
+        if room.id == chores.room.id:
+            await broken()
+        return await end(room, body)
+
+    monkeypatch.setattr(chores.state, "end_room", sometimes)
+    status, report = await chores.sweep()
+    assert (status, report["failures"], report["bus"]) == (500, ["ended"], chores.bus)
+    assert report["expired"]["rooms"] == 0
+    assert await chores.state.head(chores.other.id) is not None
+    monkeypatch.undo()
+    status, report = await chores.sweep()
+    assert (status, report["ended"], report["expired"]["rooms"]) == (200, 2, 2)
 
 
 async def test_one_sweep_clears_what_a_crash_left_and_ends_what_is_over(

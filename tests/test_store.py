@@ -490,6 +490,9 @@ async def test_rooms_that_expired_before_anyone_ended_them_are_known_until_the_s
     for room in (kept, gone, over):
         await store.add_room(room)
     assert await store.expired_rooms(now=NOW) == (gone,)
+    counted = await store.sweep(now=NOW, keep_rooms=True)
+    assert counted["rooms"] == 0
+    assert await store.expired_rooms(now=NOW) == (gone,)
     await store.sweep(now=NOW)
     assert await store.expired_rooms(now=NOW) == ()
 

@@ -154,9 +154,11 @@ class Store(Protocol):
     async def expired_rooms(self, *, now: int) -> tuple[Room, ...]:
         """The rooms that expired without anyone having ended them, and that no sweep removed."""
 
-    async def sweep(self, *, now: int, dry_run: bool = False) -> dict[str, int]:
+    async def sweep(
+        self, *, now: int, dry_run: bool = False, keep_rooms: bool = False
+    ) -> dict[str, int]:
         """Remove what has expired; how many of each: `rooms`, `invites`, `families`. A dry run
-        only counts.
+        only counts. With `keep_rooms` the rooms stay for the next sweep.
 
         A room takes its invites and standings along, which are not counted.
         """
