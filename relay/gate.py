@@ -92,7 +92,7 @@ class Knock:
         counts.addresses[address] += 1
 
     async def turn(self) -> None:
-        """Wait until there is time for this one; it ends with `let_in`. Raises Refused."""
+        """Wait until there is time for this one; it ends with `worked_on`. Raises Refused."""
         try:
             async with asyncio.timeout(limits.TURN_S):
                 await self._counts.entering.acquire()
@@ -109,14 +109,18 @@ class Knock:
         self._counts.accounts[user_id] += 1
         self._user_id = user_id
 
+    def worked_on(self) -> None:
+        """The rest waits for its browser alone: the next one may have its turn."""
+        if self._entering:
+            self._entering = False
+            self._counts.entering.release()
+
     def let_in(self) -> None:
         """It was welcomed, and is nobody at the door any more."""
         if self._knocking:
             self._knocking = False
             _less(self._counts.knocking, self._address)
-        if self._entering:
-            self._entering = False
-            self._counts.entering.release()
+        self.worked_on()
 
     def __enter__(self) -> "Knock":
         return self

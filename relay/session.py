@@ -179,6 +179,7 @@ class Session:
             *parts, last = outbound.in_parts(seated.members, chats)
         else:
             parts, last = [], (tuple(seated.members), tuple(chats))
+        self._knock.worked_on()
         for lists in parts:
             self._send(Frame(outbound.part(lists)))
             await self._drained()

@@ -14,13 +14,13 @@ from fakeredis import FakeAsyncRedis
 from adapters.bus_memory import InProcessBus
 from adapters.state_redis import RedisState
 from relay.door import Door
-from relay.gate import Gate
+from relay.gate import Gate, Knock
 from relay.hub import Hub
 from relay.line import Ear, Frame
 from relay.session import Session
 from tests.relays import ISSUER, RING, new_room, ticket
 from vchat import limits, outbound, ticks
-from vchat.admitting import USUAL as ADMITTING
+from vchat.admitting import Admitting
 from vchat.idleness import USUAL
 from vchat.limits import Rate
 
@@ -36,7 +36,7 @@ class BareSeat:
     outlives_call = False
     ready = True
 
-    def __init__(self, room_id: str, hub: Hub, door: Door) -> None:
+    def __init__(self, room_id: str, hub: Hub, door: Door, knock: Knock) -> None:
         self.sent: list[Frame] = []
         self.code: int | None = None
         session = Session(
@@ -47,10 +47,14 @@ class BareSeat:
             clock=time.time,
             relay="bare",
             idleness=USUAL,
-            knock=Gate(ADMITTING, time.monotonic, Counter()).knock("192.0.2.1"),
+            knock=knock,
         )
         self.start(session)
-        self.task = asyncio.create_task(session.run())
+        self.task = asyncio.create_task(self._stay(session, knock))
+
+    async def _stay(self, session: Session, knock: Knock) -> None:
+        with knock:
+            await session.run()
 
     def start(self, ear: Ear) -> None:
         self.ear, self.on_binary = ear, ear.on_binary
@@ -83,11 +87,12 @@ class BareRoom:
     def __init__(self, state: RedisState, hub: Hub) -> None:
         self._hub = hub
         self._door = Door(state, issuer=ISSUER, keys=lambda: RING.public, clock=time.time)
+        self.gate = Gate(Admitting(connects=FREE), time.monotonic, Counter())
         self.room = new_room()
 
     async def sit_down(self, user: str, *, ready: bool = True) -> BareSeat:
         """Somebody who has said hello; without `ready` nothing that is sent is read."""
-        seat = BareSeat(self.room.id, self._hub, self._door)
+        seat = BareSeat(self.room.id, self._hub, self._door, self.gate.knock("192.0.2.1"))
         seat.ready = ready
         await asyncio.sleep(0)
         seat.ear.on_text(

@@ -130,6 +130,23 @@ async def test_so_many_are_let_in_at_the_same_time_and_the_others_in_turn():
     await fourth
 
 
+async def test_the_next_has_a_turn_while_one_is_still_reading_its_welcome():
+    one = gate(entering=1, knocking=2)
+    first, second = one.knock("a"), one.knock("b")
+    await first.turn()
+    first.worked_on()
+    first.worked_on()
+    await second.turn()
+    refused(one, "c")  # who reads is at the door still
+    first.let_in()
+    with one.knock("c") as third:
+        waiting = asyncio.create_task(third.turn())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        second.let_in()
+        await waiting
+
+
 async def test_who_waits_for_a_turn_too_long_is_told_when_to_come_again(monkeypatch):
     monkeypatch.setattr(limits, "TURN_S", 0.01)
     one = gate(entering=1)

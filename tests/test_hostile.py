@@ -10,7 +10,7 @@ from fakeredis import FakeAsyncRedis
 
 from adapters.state_redis import RedisState
 from tests.hostile.connection import Target
-from tests.hostile.peers import KINDS, OWN, Kind
+from tests.hostile.peers import KINDS, OWN, Kind, stopped_newcomer
 from tests.relays import Browser, new_room, running_relay, ticket
 from vchat import limits
 
@@ -33,6 +33,13 @@ async def live(browser: Browser, numbers: list[int]) -> None:
             numbers.append(frame["offset"])
 
 
+async def say_a_lot(browser: Browser) -> None:
+    """More than kernels take in for somebody who does not read: newcomers are shown it."""
+    for n in range(20):
+        await browser.send(type="chat", id=f"c{n}", text="\U0001f98a" * limits.TEXT_LENGTH)
+        await browser.text("ack")
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 async def test_who_means_harm_is_ended_and_the_room_goes_on(kind: Kind):
     state, room = RedisState(FakeAsyncRedis()), new_room()
@@ -40,9 +47,10 @@ async def test_who_means_harm_is_ended_and_the_room_goes_on(kind: Kind):
     async with running_relay(state) as relay:
         aya, ben = [await relay.join(room.id, name) for name in ("aya", "ben")]
         numbers: list[int] = []
-        listening = [
-            asyncio.create_task(live(one, heard)) for one, heard in ((aya, []), (ben, numbers))
-        ]
+        listening = [asyncio.create_task(live(ben, numbers))]
+        if kind is stopped_newcomer:
+            await say_a_lot(aya)
+        listening.append(asyncio.create_task(live(aya, [])))
         target = Target(
             port=int(relay.url.split(":")[-1]),
             room_id=room.id,

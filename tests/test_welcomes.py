@@ -129,3 +129,16 @@ async def test_who_does_not_read_the_parts_is_slow(monkeypatch):
         async with asyncio.timeout(5):
             await seat.task
         assert seat.code == 4003
+
+
+async def test_who_does_not_read_the_parts_keeps_nobody_else_from_coming_in(monkeypatch):
+    monkeypatch.setattr(limits, "WELCOME_BYTES", 1)
+    async with bare_room() as room:
+        await room.sit("aya")
+        stopped = [await room.sit_down(f"bee{n}", ready=False) for n in range(limits.ENTERING)]
+        while not all(seat.sent for seat in stopped):  # noqa: ASYNC110 (a line tells nobody)
+            await asyncio.sleep(0)
+        cho = await room.sit_down("cho")
+        async with asyncio.timeout(limits.HELLO_S / 2):
+            while not any(one["type"] == "welcome" for one in cho.texts()):
+                await asyncio.sleep(0)

@@ -12,6 +12,8 @@ _BYE = re.compile(rb'"type":"bye","code":(\d{4})')
 _STATUS = re.compile(rb"HTTP/1\.1 ([45]\d\d)")
 _RECEIVE_BYTES = 4096
 """Of the kernel's buffer, so that not reading is felt soon."""
+_SEGMENT_BYTES = 1460
+"""As over Ethernet. For the loopback's own segments the other kernel would buffer megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Connection:
     async def open(cls, target: Target) -> "Connection":
         own = socket.socket()
         own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT_BYTES)
         own.setblocking(False)
         own.bind((target.address(), 0))
         await asyncio.get_running_loop().sock_connect(own, ("127.0.0.1", target.port))

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from tests.hostile.connection import Connection, Target
 from tests.raw_frames import BINARY, CONT, PING, TEXT, frame
-from vchat import ticks
+from vchat import outbound, ticks
 
 Kind = Callable[[Target], Awaitable[str]]
 OWN = bytes([200])
@@ -44,6 +44,15 @@ async def one_byte_reader(target: Target) -> str:
     while asyncio.get_running_loop().time() < until and not one.over:
         await one.read(1)
         await asyncio.sleep(target.patience / 50)
+    return await one.ended()
+
+
+async def stopped_newcomer(target: Target) -> str:
+    """Reads nothing from its hello on, so not what it is to be welcomed with either."""
+    one = await Connection.socket(target)
+    hello = {**json.loads(target.hello()), "version": outbound.KNOWS_PARTS}
+    await one.send(frame(TEXT, json.dumps(hello).encode()))
+    await asyncio.sleep(target.patience)
     return await one.ended()
 
 
@@ -170,13 +179,14 @@ async def endless_body(target: Target) -> str:
     one = await Connection.open(target)
     head = f"POST /rooms/{target.room_id}/stream HTTP/1.1\r\nHost: x\r\n"
     await one.send(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
-    return await _endlessly(one, b"2000\r\n" + bytes(8192) + b"\r\n", 0.02)
+    return await _endlessly(one, b"4000\r\n" + bytes(16384) + b"\r\n", 0.02)
 
 
 KINDS: Mapping[Kind, frozenset[str]] = MappingProxyType(
     {
         stopped_reader: frozenset({"4003", "4004", "cut"}),
         one_byte_reader: frozenset({"4003", "4004", "cut"}),
+        stopped_newcomer: frozenset({"4003", "4004", "cut"}),
         silent_member: frozenset({"4004"}),
         stopped_stream: frozenset({"4003", "4004", "cut"}),
         pipeliner: frozenset({"cut"}),
