@@ -127,10 +127,12 @@ class Session:
     async def _admitted(self) -> Admission:
         hello = await self._hello()
         self._takes_parts = hello.version >= outbound.KNOWS_PARTS
-        if hello.resume is None or not hello.resume.moving:
-            await self._knock.turn()  # who moves has a slot already, and may wait on others' poses
+        await self._knock.turn()
         if hello.resume is not None:
-            return await self._door.by_resume(self._room_id, hello.resume)
+            admission = await self._door.by_resume(self._room_id, hello.resume)
+            if admission.moving:
+                self._knock.worked_on()  # it has a seat, and may wait for others' poses
+            return admission
         assert hello.ticket is not None
         return await self._door.by_ticket(self._room_id, hello.ticket)
 

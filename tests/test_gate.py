@@ -12,11 +12,13 @@ from websockets.exceptions import InvalidStatus
 from adapters.matching_redis import RedisQueue
 from adapters.state_redis import RedisState
 from relay.gate import Gate, Knock
+from relay.room import _COLD_S
 from tests.relays import new_room, open_socket, running_relay, ticket
 from vchat import limits
 from vchat.admitting import Admitting
 from vchat.errors import Refused, Why
 from vchat.limits import Rate
+from vchat.state import Resumable
 
 OPEN = Rate(burst=10**6, per_s=10**6)
 
@@ -242,6 +244,47 @@ async def test_who_waits_for_a_match_comes_through_the_same_gate():
         await open_socket(f"{relay.url}/lobby")
         with pytest.raises(InvalidStatus):
             await open_socket(f"{relay.url}/lobby")
+
+
+class SlowState(RedisState):
+    """Takes its time over resume tokens, and knows of how many at once."""
+
+    looking = most = 0
+
+    async def find_resume(self, token_hash: str) -> Resumable | None:
+        self.looking += 1
+        self.most = max(self.most, self.looking)
+        await asyncio.sleep(0.01)
+        self.looking -= 1
+        return await super().find_resume(token_hash)
+
+
+async def test_who_says_that_they_move_waits_in_turn_like_everybody(room):
+    state = SlowState(FakeAsyncRedis())
+    await state.show_room(room)
+    resume = {"token": "junk", "epoch": "e", "offset": 0, "moving": True}
+    async with running_relay(state, admitting=Admitting(entering=2)) as relay:
+        crowd = [await relay.open(room.id) for _ in range(6)]
+        for one in crowd:
+            await one.send(type="hello", resume=resume)
+        assert [(await one.closed()).code for one in crowd] == [4102] * 6
+    assert state.most == 2
+
+
+async def test_who_moves_and_waits_for_poses_keeps_nobody_else_from_coming_in(state, room):
+    admitting = Admitting(entering=1)
+    async with (
+        running_relay(state) as old,
+        running_relay(state, admitting=admitting) as new,  # no bus between: nobody's poses come
+    ):
+        aya = await old.join(room.id, "aya")
+        moving = await new.open(room.id)
+        resume = {"token": aya.welcome["resume"], "epoch": aya.welcome["epoch"], "offset": 1}
+        await moving.send(type="hello", resume={**resume, "moving": True})
+        while not new.relay.hub.rooms:  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(new.join(room.id, "ben"), _COLD_S / 2)
+        assert (await moving.text())["type"] == "welcome"
 
 
 async def test_an_account_that_is_here_too_often_is_told_so(state):
