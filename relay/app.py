@@ -155,7 +155,8 @@ class Relay:
             await stay
 
     def _knock(self, scope: Scope) -> Knock:
-        return self._gate.knock(caller_address(scope, self._services.proxies))
+        address = caller_address(scope, self._services.proxies)
+        return self._gate.knock(address, draining=self.hub.draining)
 
     def _session(self, room_id: str, line: Line, knock: Knock) -> Session:
         return Session(

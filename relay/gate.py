@@ -16,6 +16,8 @@ from vchat.errors import Refused, Why
 from vchat.rates import Bucket
 
 _BUSY_MS = (1000, 5000)
+_DRAINING_MS = 200
+"""Soon: who is told so three times asks for another relay, and the old connection still serves."""
 _SLOTS = 0.5
 """The part of the rate that is promised to those who were sent away; the rest is for newcomers."""
 
@@ -33,7 +35,7 @@ class _Counts:
 
 class Gate:
     """Counts connections; `clock` is in seconds and only grows. `refused` is told how many were
-    turned away: for `address`, `knocking`, `storm`, `turn`, `account`."""
+    turned away: for `address`, `knocking`, `draining`, `storm`, `turn`, `account`."""
 
     def __init__(
         self, admitting: Admitting, clock: Callable[[], float], refused: Counter[str]
@@ -44,9 +46,9 @@ class Gate:
         self._connects = Bucket(admitting.connects, clock())
         self._next_slot = clock()
 
-    def knock(self, address: str) -> "Knock":
+    def knock(self, address: str, *, draining: bool = False) -> "Knock":
         """A new connection, before anything was done for it. Raises Refused with UNAVAILABLE and
-        when to come again, if there are too many already."""
+        when to come again, if there are too many already. While `draining` each only hears that."""
         admitting, counts = self._admitting, self._counts
         if (
             counts.addresses[address] >= admitting.address
@@ -55,11 +57,16 @@ class Gate:
             raise self._turned_away("address", "Too many connections come from your address.")
         if counts.knocking.total() >= admitting.knocking:
             raise self._turned_away("knocking", "Too many are at the door; try again.")
-        return Knock(counts, admitting.account, address, self._slot())
+        slot_ms = self._elsewhere() if draining else self._slot()
+        return Knock(counts, admitting.account, address, slot_ms)
 
     def _turned_away(self, why: str, detail: str) -> Refused:
         self._counts.refused[why] += 1
         return Refused(Why.UNAVAILABLE, detail, retry_ms=random.randint(*_BUSY_MS))  # noqa: S311
+
+    def _elsewhere(self) -> int:
+        self._counts.refused["draining"] += 1
+        return _DRAINING_MS
 
     def _slot(self) -> int | None:
         """None for who may come in now, or in how many ms it is this one's turn."""

@@ -69,6 +69,7 @@ class Session:
         self._gone: int | None = None
         self._left = False
         self._takes_parts = False
+        self._welcomed = False
         self._bye: tuple[Why, int | None] | None = None
         self._room: Room | None = None
         self._tally = hub.tally
@@ -208,6 +209,9 @@ class Session:
         )
         self._knock.let_in()
         room.enter(stay, arrival)
+        self._welcomed = True
+        if self._hub.draining:  # it began meanwhile
+            self.migrate(0, _MIGRATE_S, Why.MIGRATE)
         self._expire_at(ends_at)
         # The first ping at a random point, so that those who came together do not ping together.
         self._later("ping", random.random() * limits.PING_MS / 1000, self._ping)  # noqa: S311
@@ -284,7 +288,10 @@ class Session:
             self._stirred.set()
 
     def migrate(self, after_ms: int, grace_s: float, why: Why) -> None:
-        """Ask the browser to open a second connection before this one goes."""
+        """Ask the browser to open a second connection before this one goes. Nothing comes before a
+        welcome: who waits for it is asked then."""
+        if not self._welcomed:
+            return
         self._send(Frame(outbound.migrate(after_ms)))
         self._later("migrate", after_ms / 1000 + grace_s, lambda: self.close(why))
 

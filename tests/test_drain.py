@@ -1,15 +1,19 @@
 """Make before break: a relay that ends moves its people to another, and nobody loses a thing."""
 
 import asyncio
+from typing import Any
 
+import httpx
 import pytest
 from fakeredis import FakeAsyncRedis
 
 from adapters.bus_memory import InProcessBus
+from adapters.matching_redis import RedisQueue
 from adapters.state_redis import RedisState
-from tests.relays import Browser, Closed, RunningRelay, new_room, running_relay
+from tests.relays import Browser, Closed, RunningRelay, new_room, open_socket, running_relay
 from tests.test_two_relays import FrailBus
 from vchat import limits, ticks
+from vchat.state import Seated
 
 OWN = bytes([200])
 
@@ -102,6 +106,56 @@ async def test_who_moves_is_welcomed_when_everyones_poses_are_there():
         # No tick of aya's is sent any more: this is what the new relay asked for beforehand.
         assert await mover.tick() == (True, [(aya.welcome["seat"], 1, OWN)])
         assert bus.rooms() == {room.id}
+
+
+async def test_who_comes_to_a_relay_that_goes_away_is_sent_on_at_once():
+    redis, room = FakeAsyncRedis(), new_room()
+    state = RedisState(redis)
+    await state.show_room(room)
+    async with running_relay(state, queue=RedisQueue(redis)) as relay:
+        aya = await relay.join(room.id, "aya")
+        stream = await relay.join(room.id, "ben", way="stream")
+        draining = asyncio.create_task(relay.relay.hub.drain(3))
+        await aya.text("migrate")
+
+        for path in (f"rooms/{room.id}", "lobby"):
+            closed = await (await open_socket(f"{relay.url}/{path}")).closed()
+            assert (closed.code, closed.bye["code"]) == (1013, 1013)
+            # Time enough to ask again, and to find another relay before the old connection goes.
+            assert closed.bye["retryMs"] <= 500
+        async with httpx.AsyncClient() as http:
+            url = relay.url.replace("ws:", "http:")
+            answer = await http.post(f"{url}/rooms/{room.id}/stream", content="{}")
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert relay.relay.hub.doors.refused == {"draining": 3}
+
+        for one in (aya, stream):  # who is inside is served to the end
+            await one.send(type="chat", id="m", text="still here")
+            assert (await one.text("ack"))["id"] == "m"
+            await one.leave()
+        await draining
+
+
+async def test_who_was_entering_when_the_relay_began_to_go_is_asked_to_move_as_well(monkeypatch):
+    state, room = RedisState(FakeAsyncRedis()), new_room()
+    await state.show_room(room)
+    async with running_relay(state) as relay:
+        sit, going = state.sit, asyncio.Event()
+
+        async def sit_slowly(*args: Any, **options: Any) -> Seated:
+            going.set()
+            await asyncio.sleep(0.05)
+            return await sit(*args, **options)
+
+        monkeypatch.setattr(state, "sit", sit_slowly)
+        coming = asyncio.create_task(relay.join(room.id, "late"))
+        await going.wait()
+        draining = asyncio.create_task(relay.relay.hub.drain(2))
+        late = await coming
+        assert late.welcome["type"] == "welcome"
+        assert (await late.text("migrate"))["afterMs"] == 0
+        await late.leave()
+        await draining
 
 
 @pytest.mark.parametrize("way", ["socket", "stream"])

@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { arrange, enter, synced } from "./arrange.js";
+import { ScriptedServer } from "./scripted-server.js";
 
-async function migrating(t) {
-  const stage = await arrange(t);
+async function migrating(t, options = {}) {
+  const stage = await arrange(t, options);
   const first = await enter(stage);
   first.send({ type: "migrate", afterMs: 500 });
   await synced(first);
@@ -69,6 +70,40 @@ test("while the new relay fails, the old one keeps serving and the move is tried
   assert.equal(third.hello.resume.offset, 1); // taken when the hello is sent
   third.welcome({ recovered: true });
   await heard.state("joined");
+});
+
+test("a relay that is going away sends movers on, and another one takes them while it still serves", async (t) => {
+  const server = await ScriptedServer.start(t);
+  const other = await ScriptedServer.start(t);
+  /** @type {string[][]} */
+  const asked = [];
+  const { room, heard, first, second, clock } = await migrating(t, {
+    server,
+    getTicket: async ({ avoid }) => {
+      asked.push(avoid);
+      return { ticket: `ticket-${asked.length}`, url: avoid.includes(server.url) ? other.url : server.url };
+    },
+  });
+  let refused = second;
+  for (let tries = 1; ; tries++) {
+    refused.bye(1013, "unavailable", { retryMs: 200 });
+    const { retryInMs } = await heard.next("state", ({ retryInMs }) => retryInMs !== undefined);
+    assert.ok(retryInMs >= 200 && retryInMs <= 500);
+    clock.advance(retryInMs);
+    if (tries === 3) break;
+    refused = await server.visit();
+  }
+  const third = await other.visit();
+  assert.deepEqual(asked, [[], [server.url]]);
+  assert.deepEqual(third.hello.resume, { token: "resume-1", epoch: "e1", offset: 0, moving: true });
+  first.event("chat", { text: "still here", offset: 1 });
+  await synced(first);
+  third.welcome({ recovered: true, head: 1 });
+  third.event("chat", { text: "still here", offset: 1 });
+  await synced(third);
+  assert.equal(heard.all("chat").length, 1);
+  assert.equal(room.state, "joined");
+  assert.equal(await first.gone, 3000);
 });
 
 test("messages sent during the move are stored once and confirmed on the new socket", async (t) => {
