@@ -150,10 +150,16 @@ export class Link {
     this.#events.seatChanged();
   }
 
-  /** @param {string} token the newest resume token */
-  renewSeat(token) {
-    if (this.seat) this.seat = { ...this.seat, token };
+  /**
+   * @param {string} token the newest resume token
+   * @param {string} url where tickets lead by now: if that is elsewhere, as when there are more relays than before, the seat goes there
+   */
+  renewSeat(token, url) {
+    if (!this.seat) return;
+    const elsewhere = url !== this.seat.url;
+    this.seat = { token, url };
     this.#events.seatChanged();
+    if (elsewhere) this.migrate(0);
   }
 
   /** Move to a new socket without losing the old one first. @param {number} afterMs */

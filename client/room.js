@@ -245,7 +245,7 @@ export class RoomClient {
       case "error": return this.#refused(frame);
       case "migrate": return this.#link.migrate(Number(frame.afterMs) || 0);
       case "refreshed":
-        if (typeof frame.resume === "string") this.#link.renewSeat(frame.resume);
+        if (typeof frame.resume === "string") this.#link.renewSeat(frame.resume, this.#refresh.url);
         return this.#refresh.extended(frame.expiresIn);
     }
     if (Number.isSafeInteger(frame.offset)) return this.#event(frame);

@@ -8,6 +8,8 @@ const LEAD_MS = 60_000;
 const RETRY_MS = 10_000;
 
 export class SessionRefresh {
+  /** Where the newest ticket leads. */
+  url = "";
   #getTicket;
   #clock;
   #send;
@@ -48,8 +50,10 @@ export class SessionRefresh {
   async #refresh() {
     const session = this.#session;
     try {
-      const { ticket } = await freshTicket(this.#getTicket, this.#clock);
-      if (session === this.#session) this.#send({ type: "refresh", ticket });
+      const { ticket, url } = await freshTicket(this.#getTicket, this.#clock);
+      if (session !== this.#session) return;
+      this.url = url;
+      this.#send({ type: "refresh", ticket });
     } catch (error) {
       if (session === this.#session) this.#report(new RoomError("refresh-failed", String(error), { cause: error }));
     }

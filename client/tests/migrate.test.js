@@ -106,6 +106,35 @@ test("a relay that is going away sends movers on, and another one takes them whi
   assert.equal(await first.gone, 3000);
 });
 
+test("when tickets begin to lead to another relay, the one that extends the session takes the person along", async (t) => {
+  const server = await ScriptedServer.start(t);
+  const other = await ScriptedServer.start(t);
+  const urls = [server.url, server.url, other.url];
+  const stage = await arrange(t, { server, getTicket: async () => ({ ticket: "ticket", url: urls.shift() }) });
+  const { room, heard, clock } = stage;
+  const first = await enter(stage, { expiresIn: 200, pingMs: 1_000_000 });
+  const extend = async (resume) => {
+    clock.advance(140_000);
+    await first.frame("refresh");
+    first.send({ type: "refreshed", resume, expiresIn: 200 });
+    await synced(first);
+    clock.advance(0);
+  };
+  await extend("resume-a");
+  assert.equal(room.state, "joined");
+  await extend("resume-b");
+  const second = await other.visit();
+  assert.deepEqual(second.hello.resume, { token: "resume-b", epoch: "e1", offset: 0, moving: true });
+  first.event("chat", { text: "still here", offset: 1 });
+  await synced(first);
+  second.welcome({ recovered: true, head: 1 });
+  second.event("chat", { text: "still here", offset: 1 });
+  await heard.state("joined");
+  await synced(second);
+  assert.equal(heard.all("chat").length, 1);
+  assert.equal(await first.gone, 3000);
+});
+
 test("messages sent during the move are stored once and confirmed on the new socket", async (t) => {
   const { room, first, second } = await migrating(t);
   const stored = room.sendChat("hello");
