@@ -5,11 +5,13 @@ storm     a relay is killed; all come back to one where others already are
 
 Ends with one line of JSON; docs/reliability.md has the last ones. The relay under test runs on one
 core, everybody else on another. The relays have the usual gate at their door, and everyone has an
-address of their own behind a proxy.
+address of their own behind a proxy. They share a name, as a relay's instances do; with --names they
+are different relays, and everybody hears of whoever moves.
 """
 
 import argparse
 import asyncio
+import functools
 import json
 import math
 import os
@@ -41,12 +43,11 @@ def _p(values: list[float], q: float) -> float:
 
 
 @contextmanager
-def _relays(redis: int, ports: list[int]) -> Iterator[subprocess.Popen[bytes]]:
+def _relays(redis: int, ports: list[int], *, names: bool) -> Iterator[subprocess.Popen[bytes]]:
     """One process with a relay at each port; on SIGTERM the first one drains."""
     argv = [sys.executable, "-m", "bench.serve_relay", ",".join(map(str, ports)), str(redis)]
-    process = subprocess.Popen(
-        pinned(SERVER_CORE, [*argv, PUBLIC_KEY, "gate"]), stdout=subprocess.PIPE
-    )
+    argv += [PUBLIC_KEY, "gate", *(["names"] if names else [])]
+    process = subprocess.Popen(pinned(SERVER_CORE, argv), stdout=subprocess.PIPE)
     try:
         for port in ports:
             wait_for(port, process)
@@ -110,11 +111,11 @@ async def _watch(counts: Counts, seconds: float) -> list[float]:
     return counts.gaps
 
 
-async def migrate(people: int, redis: int) -> dict[str, object]:
+async def migrate(people: int, redis: int, *, names: bool) -> dict[str, object]:
     """SIGTERM to a relay on which everybody is."""
     per_room = 50
     old, new = free_port(), free_port()
-    with _relays(redis, [old, new]) as process:
+    with _relays(redis, [old, new], names=names) as process:
         counts = Counts()
         everyone = await _people(redis, people // per_room, per_room, counts, 0)
         await _join(everyone, old, new)
@@ -152,11 +153,12 @@ async def migrate(people: int, redis: int) -> dict[str, object]:
     }
 
 
-async def storm(people: int, redis: int) -> dict[str, object]:
+async def storm(people: int, redis: int, *, names: bool) -> dict[str, object]:
     """SIGKILL to a relay; its people come to another one, where some are already."""
     per_room, at_home = 20, 400
     dead, alive = free_port(), free_port()
-    with _relays(redis, [dead]) as victim, _relays(redis, [alive]):
+    relays = functools.partial(_relays, redis, names=names)
+    with relays([dead]) as victim, relays([alive]):
         residents, guests = Counts(), Counts()
         home = await _people(redis, at_home // per_room, per_room, residents, 0)
         away = await _people(redis, people // per_room, per_room, guests, at_home)
@@ -199,15 +201,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("migrate", "storm"))
     parser.add_argument("--people", type=int)
+    parser.add_argument("--names", action="store_true", help="the relays have different ones")
     wish = parser.parse_args()
     os.sched_setaffinity(0, {LOAD_CORE})
     if os.geteuid() == 0:  # ahead of the core's other programs, as the relay is on its core
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     with redis_running() as redis:
         if wish.what == "migrate":
-            told = uvloop.run(migrate(wish.people or 1000, redis))
+            told = uvloop.run(migrate(wish.people or 1000, redis, names=wish.names))
         else:
-            told = uvloop.run(storm(wish.people or 2000, redis))
+            told = uvloop.run(storm(wish.people or 2000, redis, names=wish.names))
     print(json.dumps(told))
 
 

@@ -1,8 +1,11 @@
-"""Relays alone, to be measured: `python -m bench.serve_relay PORT[,PORT] REDIS KEY [plain] [gate]`.
+"""Relays alone, to be measured: `python -m bench.serve_relay PORT[,PORT] REDIS KEY [OPTIONS]`.
 
 As deployed, but for the bus, which is in the process, and the key, which is given: neither is on
 the way of a pose or a message between people on one instance. Several relays share the bus; on
-SIGTERM the first one moves its people away and says "drained", the others go on.
+SIGTERM the first one moves its people away and says "drained", the others go on. They are one
+relay to people, as the old and the new instance of a deployment are. Options: `names`, and each is
+another, so that everybody hears of whoever moves; `gate`, the usual one at the door; `plain`,
+uvicorn's own parts.
 """
 
 import asyncio
@@ -28,21 +31,23 @@ _OPEN = Admitting(10**6, 10**6, 10**6, 10**6, Rate(10**6, 10**6), entering=10**6
 """For a load that comes all at once and from one address."""
 
 
-async def _run(ports: list[int], redis_port: int, public: str, *, fast: bool, gate: bool) -> None:
+async def _run(
+    ports: list[int], redis_port: int, public: str, *, fast: bool, gate: bool, names: bool
+) -> None:
     key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public))
     bus = InProcessBus()
 
-    def relay_of(name: str) -> Relay:
+    def relay_of(instance: str) -> Relay:
         relay = Relay(
             Services(
                 state=RedisState(connect(f"redis://127.0.0.1:{redis_port}")),
-                bus=bus.instance(name),
+                bus=bus.instance(instance),
                 keys=lambda: {KID: key},
                 clock=time.time,
                 issuer=ISSUER,
                 origins=frozenset(),
-                instance=name,
-                name=name,
+                instance=instance,
+                name=instance if names else "bench",
                 proxies=1 if gate else 0,
                 admitting=admitting.USUAL if gate else _OPEN,
             )
@@ -75,5 +80,6 @@ if __name__ == "__main__":
             sys.argv[3],
             fast="plain" not in sys.argv,
             gate="gate" in sys.argv,
+            names="names" in sys.argv,
         )
     )
