@@ -13,7 +13,7 @@ from axe_playwright_python.async_playwright import Axe
 from demo.tailor.looks import LOOKS
 from tests.components import need
 from tests.processes import ROOT, local
-from tests.visitors import Visitor
+from tests.visitors import Visitor, choose
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -161,13 +161,6 @@ async def test_a_cut_connection_comes_back_by_itself_with_what_it_missed(url, ar
     await ben.say("back")
     await aya.reads("back")
     assert await aya.count("back") == 1
-
-
-async def choose(menu, *names):
-    """Open a menu and press what has these names, one after the other."""
-    await menu.click()
-    for name in names:
-        await menu.page.get_by_role("button", name=name, exact=True).click()
 
 
 async def test_a_host_mutes_and_removes_someone_who_is_told_and_stays_out(url, arrive):

@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from playwright.async_api import Browser, Page, WebSocketRoute
+from playwright.async_api import Browser, Locator, Page, WebSocketRoute
 from playwright.async_api import TimeoutError as TooLate
 
 _WAIT_MS = 45_000  # a browser that draws in software on a busy machine is slow to start
@@ -97,6 +97,13 @@ class Visitor:
         picture = base64.b64encode(await self.page.screenshot()).decode()
         found: int = await self.page.evaluate(_COUNT, [picture, list(colour.to_bytes(3, "big"))])
         return found
+
+
+async def choose(menu: Locator, *names: str) -> None:
+    """Open a menu and press what has these names, one after the other."""
+    await menu.click()
+    for name in names:
+        await menu.page.get_by_role("button", name=name, exact=True).click()
 
 
 _COUNT = """async ([picture, wanted]) => {
