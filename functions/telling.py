@@ -4,7 +4,7 @@ import logging
 
 from functions.services import Services
 from vchat import events
-from vchat.bus_messages import encode_events
+from vchat.bus_messages import Events, encode
 from vchat.errors import Refused
 from vchat.events import Event
 from vchat.model import Room
@@ -23,7 +23,7 @@ async def tell(services: Services, room_id: str, logged: tuple[Position, Event] 
         return
     position, event = logged
     try:
-        await services.bus.publish(room_id, encode_events(position.epoch, [event]))
+        await services.bus.publish(room_id, encode(Events.of(position.epoch, [event])))
     except Refused as refused:
         _log.warning("event not published", extra={"room": room_id, "reason": str(refused)})
 

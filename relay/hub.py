@@ -7,7 +7,8 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from relay.room import Room, Stay
+from relay.room import Room
+from relay.stay import Stay
 from relay.tally import Doors, Tally
 from relay.tasks import Tasks
 from vchat import limits

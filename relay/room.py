@@ -2,87 +2,40 @@
 
 import asyncio
 import logging
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 import msgspec
 
-from relay.line import Frame, Line
+from relay.followed_log import FollowedLog
+from relay.line import Frame
+from relay.stay import Stay
 from relay.tally import Tally
 from relay.tasks import Tasks
 from relay.teller import Teller
-from relay.ticker import Ticker, Watcher
-from vchat import bus_messages, limits
+from relay.ticker import Ticker
+from relay.topic import Topic
+from vchat import limits
 from vchat.bus import Bus
+from vchat.bus_messages import BusMessage, Ephemeral, Events, Poses, PosesWanted, Replaced
 from vchat.errors import Refused, Why
 from vchat.events import Event
 from vchat.model import Member
-from vchat.policy import Action, Role, may
+from vchat.notices import CHAT, JOINED, TOLD_ONLY, Notice, read_notice
+from vchat.policy import Action, may
 from vchat.pose_board import Pose
-from vchat.sequencer import Sequencer
 from vchat.state import Guest, Position, Reason, Seated, State
 
 log = logging.getLogger("vchat.relay")
 
-_GAP_S = 0.05
-"""How long a missing event may be on its way before the log is asked."""
-_READ = 500
-_BUS_BACKLOG = 1000
 _COLD_S = 2.0
 """How long who moves here with another connection underneath may wait for the others' poses."""
 _LATE_S = 10.0
 """How late the bus may bring a pose of somebody who has left by then."""
 _SUPERSEDED_S = 5.0
 """How long an old connection of the same session may stay after the new one took over."""
-
-
-class Close(Protocol):
-    """Says bye and closes one browser's connection."""
-
-    def __call__(self, why: Why, retry_ms: int | None = None) -> None: ...
-
-
-class Migrate(Protocol):
-    """Asks one browser to move to another connection, and closes this one if it has not by then."""
-
-    def __call__(self, after_ms: int, grace_s: float, why: Why) -> None: ...
-
-
-_NOTHING: deque[tuple[Watcher, bytes]] = deque(maxlen=0)
-
-
-@dataclass(slots=True, eq=False)
-class Stay:
-    """One connection's stay in the room. `known` is the last event its browser was given."""
-
-    session: str
-    line: Line
-    close: Close
-    migrate: Migrate
-    judge: Callable[[], bool]
-    reject: Callable[[Refused], None]
-    me: Member
-    generation: int = 0
-    known: int = 0
-    lagging: bool = False
-    seat: int = 0
-    credit: int = 0
-    heard: bool = False
-    arriving: list[Event] = field(default_factory=list)
-    # The room's, once the browser was welcomed.
-    came: deque[tuple[Watcher, bytes]] = field(default_factory=lambda: _NOTHING)
-    wake: Callable[[], None] = lambda: None
-
-    def on_pose(self, frame: bytes) -> None:
-        """A pose frame came: it is judged and read when the room's next tick is made."""
-        # Called for every pose there is, and in between the kernel works: the less here the better.
-        came = self.came
-        if not came:
-            self.wake()
-        came.append((self, frame))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +49,6 @@ class Arrival:
     history: tuple[Event, ...] = ()
 
 
-class _Notice(msgspec.Struct, rename="camel"):
-    """The part of an event that concerns the relay itself."""
-
-    type: str
-    user_id: str = ""
-    seat: int = 0
-    reason: str = ""
-    role: Role | None = None
-    muted: bool | None = None
-    name: str | None = None
-    slow_mode_s: int = 0
-
-
-_read_notice = msgspec.json.Decoder(_Notice).decode
-_JOINED = b'{"type":"joined"'
-_CHAT = b'{"type":"chat"'
-_TOLD_ONLY = (_CHAT, b'{"type":"signal"', _JOINED)
 _REMOVED: dict[str, Why] = {
     Reason.KICKED: Why.KICKED,
     Reason.BANNED: Why.BANNED,
@@ -140,13 +76,27 @@ class Room:
         self._instance = instance
         self._relay = relay
         self._state = state
-        self._bus = bus
         self._tasks = Tasks()
         self.tally = Tally()
         self._stays: dict[str, Stay] = {}
         self._newcomers: set[Stay] = set()
-        self._events = Sequencer()
-        self._filling = False
+        self._log = FollowedLog(
+            room_id,
+            state=state,
+            tasks=self._tasks,
+            tell=self._tell,
+            lost=self._close_all,
+            unknown=lambda: self._topic.drop("an event that the log does not have"),
+        )
+        # Asked before the topic delivers, the others would answer nobody.
+        self._topic = Topic(
+            room_id,
+            bus=bus,
+            tasks=self._tasks,
+            tally=self.tally,
+            hear=self._hear,
+            attached=self._ask_for_poses,
+        )
         self._first = asyncio.Lock()
         self._chats: deque[Event] | None = None
         """The last chats, from the first seat taken here on."""
@@ -156,30 +106,18 @@ class Room:
         self._heard_poses = asyncio.Event()
         self._left: set[int] = set()
         """Seats that were given up a moment ago, of which late poses may still come."""
-        self._outbox: deque[bytes] = deque(maxlen=_BUS_BACKLOG)
-        self._publisher: asyncio.Task[None] | None = None
-        self._listening: asyncio.Task[None] | None = None
-        self.dropped: Counter[str] = Counter()
-        """How often something came that no instance of ours can have sent, by kind."""
 
     # Its life
 
-    def _listen_once(self) -> None:
-        """Called with the lease taken: what the janitor finds without one is nobody's."""
-        if self._listening is None:
-            self._listening = self._tasks.start(self._listen(), f"listening to {self.id}")
-
     async def unsubscribe(self) -> None:
-        """Give up the room's subscription ahead of all else; the log tells what it would have."""
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+        """Give up the room's subscription ahead of all else."""
+        await self._topic.unsubscribe()
 
     async def close(self) -> None:
         """Let go of the room's timer and lease; `end` is for what may take longer."""
         self._ticker.stop()
         self._teller.stop()
-        if self._listening is None:
+        if not self._topic.heard:
             return  # nobody ever sat here
         try:
             await self._state.renew(self.id, self._instance, {}, hosting=False)
@@ -220,25 +158,21 @@ class Room:
         # Registered before the first await: what is delivered meanwhile is not missed.
         self._newcomers.add(stay)
         seated = await self._sit(stay, guest, resume=resume)
-        self._listen_once()
+        self._topic.listen()  # with the lease taken: without one it would be the janitor's
         stay.me, stay.generation = seated.me, seated.generation
         stay.seat = seated.me.seat
         self._slow_mode_s = seated.room.slow_mode_s
         self._learn(seated.head.epoch, seated.head.offset, seated.events)
         self._replace(stay.me.user_id, stay.session, stay.generation)
-        if not any(event.body.startswith(_JOINED) for event in seated.events):  # sat here before
-            self._publish(
-                bus_messages.encode(
-                    bus_messages.Replaced(stay.me.user_id, stay.session, stay.generation)
-                )
-            )
-        missed = None if resume_from is None else await self._missed(resume_from)
+        if not any(event.body.startswith(JOINED) for event in seated.events):  # sat here before
+            self._topic.publish(Replaced(stay.me.user_id, stay.session, stay.generation))
+        missed = None if resume_from is None else await self._log.since(resume_from)
         if resume_from is not None and missed is not None:
             return Arrival(seated, resume_from.offset, recovered=True, missed=missed)
         # A renewal that was answered first may have begun to follow the log beyond this welcome.
         missed = ()
-        if self._events.start > seated.head.offset:
-            missed = await self._missed(seated.head)
+        if self._log.start > seated.head.offset:
+            missed = await self._log.since(seated.head)
         if missed is None:
             raise Refused(Why.ROTATE, "The log was lost just now.")
         history = await self._history(seated.head)
@@ -269,17 +203,17 @@ class Room:
     async def _history(self, head: Position) -> tuple[Event, ...]:
         """The last chats as of `head`. Raises Refused."""
         chats = list(self._chats or ())
-        here = self._events.offset
+        here = self._log.offset
         if here < head.offset:
             # Seldom: somebody sat down before all that came before was delivered here.
-            later = await self._missed(Position(head.epoch, here))
-            chats += [event for event in later or () if event.body.startswith(_CHAT)]
+            later = await self._log.since(Position(head.epoch, here))
+            chats += [event for event in later or () if event.body.startswith(CHAT)]
         return tuple(chat for chat in chats if chat.offset <= head.offset)[-limits.HISTORY :]
 
     async def _warm_up(self) -> None:
         """Let the room's poses come here first. The seat is still served elsewhere meanwhile."""
         await self.renew()
-        self._listen_once()
+        self._topic.listen()
         with suppress(TimeoutError):
             async with asyncio.timeout(_COLD_S):
                 await self._heard_poses.wait()
@@ -345,12 +279,14 @@ class Room:
         seat in the room is lost, unless it is renewed. Raises Refused."""
         seats = {stay.me.user_id: stay.generation for stay in self._stays.values()}
         renewal = await self._state.renew(
-            self.id, self._instance, seats, hosting=True, known=self._events.position
+            self.id, self._instance, seats, hosting=True, known=self._log.position
         )
         self._with_others(renewal.others)
         self._learn(renewal.head.epoch, renewal.head.offset, renewal.events)
-        if renewal.gone and self._events.offset < renewal.head.offset:
-            await self._catch_up()  # the log says why they are: the room ended, they were removed
+        if renewal.gone and self._log.offset < renewal.head.offset:
+            await (
+                self._log.catch_up()
+            )  # the log says why they are: the room ended, they were removed
         for user_id in renewal.gone:
             stay = self._stays.get(user_id)
             if stay is not None and stay.generation == seats[user_id]:
@@ -369,7 +305,7 @@ class Room:
             message_id,
             body,
             chat=chat,
-            known=self._events.position,
+            known=self._log.position,
         )
         if said.fresh:
             self.tally.stored += 1
@@ -393,43 +329,30 @@ class Room:
     def whisper(self, frame: bytes) -> None:
         """Send a frame to everyone who is there right now; it is not stored."""
         self._send_all(frame)
-        self._publish(bus_messages.encode(bus_messages.Ephemeral(frame)))
+        self._topic.publish(Ephemeral(frame))
 
     def _learn(self, epoch: str, head: int, added: Sequence[Event]) -> None:
-        """Take in what the state said: where the log stands, and the events this step added."""
-        if self._events.epoch not in (None, epoch):
-            # The log was wiped. Seats and resume tokens went with it.
-            for stay in self.stays():
-                stay.close(Why.SESSION_UNKNOWN)
-            return
-        self._events.begin(epoch, added[0].offset - 1 if added else head)
-        if added:
-            self._deliver(epoch, added)
-            self._publish(bus_messages.encode_events(epoch, added))
-        if head > self._events.offset:
-            self._fill_later()
+        """Take in what the state said, and tell the other instances what this step added."""
+        if self._log.learn(epoch, head, added) and added:
+            self._topic.publish(Events.of(epoch, added))
 
-    def _deliver(self, epoch: str, arrived: Iterable[Event]) -> None:
-        for event in arrived:
-            for due in self._events.take(epoch, event):
-                self._tell(due)
-        if self._events.gap:
-            self._fill_later()
+    def _close_all(self, why: Why) -> None:
+        for stay in self.stays():
+            stay.close(why)
 
     def _tell(self, event: Event) -> None:
-        if self._chats is not None and event.body.startswith(_CHAT):
+        if self._chats is not None and event.body.startswith(CHAT):
             self._chats.append(event)
-        told_only = event.body.startswith(_TOLD_ONLY)
+        told_only = event.body.startswith(TOLD_ONLY)
         self._teller.tell(event, urgent=not told_only)
         for stay in self._newcomers:
             stay.arriving.append(event)
         if not told_only:
-            self._heed(_read_notice(event.body))
+            self._heed(read_notice(event.body))
 
-    def _heed(self, notice: _Notice) -> None:
+    def _heed(self, notice: Notice) -> None:
         if notice.type == "ended":
-            for stay in self.stays():
-                stay.close(Why.ROOM_ENDED)
+            self._close_all(Why.ROOM_ENDED)
             return
         if notice.type == "room":
             self._slow_mode_s = notice.slow_mode_s
@@ -447,51 +370,6 @@ class Room:
             changes = {name: value for name, value in told.items() if value is not None}
             member.me = msgspec.structs.replace(member.me, **changes)
             member.credit = 0  # the role may be another
-
-    def _fill_later(self) -> None:
-        if not self._filling:
-            self._filling = True
-            self._tasks.start(self._fill(), f"filling a gap in {self.id}")
-
-    async def _fill(self) -> None:
-        """Read from the log what did not come by itself."""
-        try:
-            await asyncio.sleep(_GAP_S)
-            await self._catch_up()
-        except Refused:
-            return  # The next renewal sees the gap again.
-        finally:
-            self._filling = False
-
-    async def _catch_up(self) -> None:
-        """Deliver everything up to the log's end. Raises Refused."""
-        while True:
-            after = self._events.position
-            assert after is not None
-            early = self._events.early
-            found = await self._state.read(self.id, after, _READ)
-            if found is None:
-                for stay in self.stays():
-                    stay.close(Why.ROTATE)
-                return
-            self._deliver(after.epoch, found)
-            if len(found) < _READ:
-                # An event is stored before it is sent, so what was here early is in the log by now.
-                for _ in range(self._events.drop(early)):
-                    self._drop("an event that the log does not have")
-                return
-
-    async def _missed(self, since: Position) -> tuple[Event, ...] | None:
-        """All events after `since`; None when the log does not reach back to it."""
-        missed: list[Event] = []
-        while True:
-            found = await self._state.read(self.id, since, _READ)
-            if found is None:
-                return None
-            missed += found
-            if len(found) < _READ:
-                return tuple(missed)
-            since = Position(since.epoch, found[-1].offset)
 
     def _replace(self, user_id: str, session: str, generation: int) -> None:
         """Someone took this seat over: the older connection, if it is here, lets go."""
@@ -515,7 +393,7 @@ class Room:
     # Poses
 
     def _share(self, poses: list[Pose]) -> None:
-        self._publish(bus_messages.encode(bus_messages.Poses(tuple(poses))))
+        self._topic.publish(Poses(tuple(poses)))
 
     def _with_others(self, others: bool) -> None:
         """Whether some of the room's people are at other relays, and are to be shown ours: first
@@ -527,68 +405,33 @@ class Room:
     def _share_held(self) -> None:
         seats = frozenset(stay.me.seat for stay in self._stays.values())
         held = tuple(self._ticker.board.poses(seats))
-        self._publish(bus_messages.encode(bus_messages.Poses(held, held=True)))
+        self._topic.publish(Poses(held, held=True))
 
     def _ask_for_poses(self) -> None:
         self._heard_poses.clear()
-        self._publish(bus_messages.encode(bus_messages.PosesWanted()))
+        self._topic.publish(PosesWanted())
 
     # Other instances
 
-    async def _listen(self) -> None:
-        # Asked before it delivers, the others would answer nobody.
-        async with self._bus.listen(self.id, self._ask_for_poses) as messages:
-            async for message in messages:
-                try:
-                    self._hear(bus_messages.decode(message))
-                except ValueError:
-                    self._drop("a message that is not ours")
-                except Exception as error:
-                    # Whatever it is: there is no other listener for the messages after it.
-                    self._drop("a message that breaks us", error)
-
-    def _drop(self, what: str, error: Exception | None = None) -> None:
-        """Count what the bus should not have brought; the log hears of each kind once."""
-        self.dropped[what] += 1
-        self.tally.malformed += 1
-        if self.dropped[what] == 1:
-            log.warning("dropped %s, on the topic of %s", what, self.id, exc_info=error)
-
-    def _hear(self, message: bus_messages.BusMessage) -> None:
+    def _hear(self, message: BusMessage) -> None:
         match message:
-            case bus_messages.Events(epoch=epoch):
+            case Events(epoch=epoch):
                 events = message.unpacked()
                 for event in events:
-                    _read_notice(event.body)  # one that cannot be read must not take an offset
+                    read_notice(event.body)  # one that cannot be read must not take an offset
                 # Another epoch is a late echo, or the first of a wiped log: renewal will tell.
-                self._deliver(epoch, events)
-            case bus_messages.Poses(poses=poses, held=held):
+                self._log.take(epoch, events)
+            case Poses(poses=poses, held=held):
                 if held:
                     self._heard_poses.set()
                 self._with_others(True)
                 for seat, seq, body in poses:
                     if seat not in self._left:
                         self._ticker.put(seat, seq, body)
-            case bus_messages.PosesWanted():
+            case PosesWanted():
                 self._ticker.share = self._share
                 self._share_held()  # also when there are none: whoever asks may be waiting
-            case bus_messages.Replaced():
+            case Replaced():
                 self._replace(message.user_id, message.session, message.generation)
-            case bus_messages.Ephemeral(frame=frame):
+            case Ephemeral(frame=frame):
                 self._send_all(frame)
-
-    def _publish(self, message: bytes) -> None:
-        self.tally.unpublished += len(self._outbox) == _BUS_BACKLOG
-        self._outbox.append(message)
-        if self._publisher is None or self._publisher.done():
-            self._publisher = self._tasks.start(self._drain_outbox(), f"publishing to {self.id}")
-
-    async def _drain_outbox(self) -> None:
-        while self._outbox:
-            message = self._outbox.popleft()
-            try:
-                await self._bus.publish(self.id, message)
-            except Refused:
-                # Events are in the log, where the others find them; poses are stale by now.
-                self.tally.unpublished += 1
-                log.info("a message to %s did not go out", self.id)

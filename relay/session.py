@@ -12,7 +12,8 @@ from relay.door import Admission, Door
 from relay.gate import Knock
 from relay.hub import Hub
 from relay.line import Frame, Line
-from relay.room import Room, Stay
+from relay.room import Room
+from relay.stay import Stay
 from vchat import events, inbound, limits, outbound
 from vchat.errors import Refused, Why
 from vchat.idleness import Idleness

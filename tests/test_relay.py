@@ -633,7 +633,7 @@ async def test_a_person_who_left_is_not_shown_to_newcomers(relay, room):
 
 async def test_a_removed_person_hears_why_and_the_others_see_it(state, room, way):
     from adapters.bus_memory import InProcessBus
-    from vchat.bus_messages import encode_events
+    from vchat.bus_messages import Events, encode
     from vchat.state import Reason
 
     bus = InProcessBus()
@@ -643,7 +643,7 @@ async def test_a_removed_person_hears_why_and_the_others_see_it(state, room, way
         for reason, code in ((Reason.KICKED, 4301), (Reason.BANNED, 4302)):
             ben = await relay.join(room.id, f"ben-{reason}")
             at, event = await state.leave(room.id, f"ben-{reason}", None, reason)
-            await functions.publish(room.id, encode_events(at.epoch, [event]))
+            await functions.publish(room.id, encode(Events.of(at.epoch, [event])))
             assert (await ben.closed()).code == code
             assert (await aya.text("left"))["reason"] == reason
         again = await relay.open(room.id)
@@ -654,13 +654,13 @@ async def test_a_removed_person_hears_why_and_the_others_see_it(state, room, way
 async def test_the_end_of_a_room_ends_it_for_everyone(state, room, way):
     from adapters.bus_memory import InProcessBus
     from vchat import events
-    from vchat.bus_messages import encode_events
+    from vchat.bus_messages import Events, encode
 
     bus = InProcessBus()
     async with running_relay(state, bus, way=way) as relay:
         people = [await relay.join(room.id, name) for name in ("aya", "ben")]
         at, event = await state.end_room(room, events.ended("owner"))
-        await bus.instance("functions").publish(room.id, encode_events(at.epoch, [event]))
+        await bus.instance("functions").publish(room.id, encode(Events.of(at.epoch, [event])))
         for person in people:
             assert (await person.text("ended"))["reason"] == "owner"
             assert (await person.closed()).code == 4303
@@ -668,13 +668,13 @@ async def test_the_end_of_a_room_ends_it_for_everyone(state, room, way):
 
 async def test_a_muted_person_is_not_heard(state, room, way):
     from adapters.bus_memory import InProcessBus
-    from vchat.bus_messages import encode_events
+    from vchat.bus_messages import Events, encode
 
     bus = InProcessBus()
     async with running_relay(state, bus, way=way) as relay:
         aya = await relay.join(room.id, "aya")
         at, event = await state.amend(room.id, "aya", {"muted": True})
-        await bus.instance("functions").publish(room.id, encode_events(at.epoch, [event]))
+        await bus.instance("functions").publish(room.id, encode(Events.of(at.epoch, [event])))
         assert (await aya.text("member"))["muted"] is True
         await aya.send(type="chat", id="m", text="hi")
         assert (await aya.text("error"))["code"] == "muted"

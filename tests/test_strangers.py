@@ -11,7 +11,7 @@ from adapters.state_redis import RedisState
 from relay.metrics import Sources, page
 from tests.relays import new_room, running_relay
 from vchat import limits
-from vchat.bus_messages import Ephemeral, Poses, encode, encode_events
+from vchat.bus_messages import Ephemeral, Events, Poses, encode
 from vchat.events import Event
 from vchat.gauges import BusGauges, StateGauges
 
@@ -60,7 +60,7 @@ async def _relay(room, bus):
 
 async def dropped(here) -> None:
     async with asyncio.timeout(20):
-        while not here.dropped:  # noqa: ASYNC110
+        while not here._topic.dropped:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -138,12 +138,12 @@ async def test_what_nobody_of_ours_can_have_sent_is_counted_said_once_and_harms_
     other = b'{"type":"chat","text":"of no log of ours"}'
     for _ in range(3):
         await stranger.publish(room.id, b"\x00 not ours")
-        await stranger.publish(room.id, encode_events("another", [Event(2, 1, other)]))
-    await stranger.publish(room.id, encode_events(epoch, [future]))
+        await stranger.publish(room.id, encode(Events.of("another", [Event(2, 1, other)])))
+    await stranger.publish(room.id, encode(Events.of(epoch, [future])))
     async with asyncio.timeout(20):
-        while len(here.dropped) < 2:  # noqa: ASYNC110
+        while len(here._topic.dropped) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await aya.send(type="chat", id="m", text="still here")
     assert (await aya.text("chat"))["text"] == "still here"
-    assert sorted(here.dropped.values()) == [1, 3]
+    assert sorted(here._topic.dropped.values()) == [1, 3]
     assert len([one for one in caplog.records if one.message.startswith("dropped")]) == 2

@@ -27,6 +27,10 @@ class Events(msgspec.Struct, frozen=True, array_like=True, tag="events"):
             if not str(body, "utf-8").startswith('{"type":"'):
                 raise ValueError("An event begins with its type.")
 
+    @classmethod
+    def of(cls, epoch: str, events: Sequence[Event]) -> "Events":
+        return cls(epoch, tuple((e.offset, e.time, e.body) for e in events))
+
     def unpacked(self) -> tuple[Event, ...]:
         return tuple(Event(*event) for event in self.events)
 
@@ -64,10 +68,6 @@ BusMessage = Events | Poses | PosesWanted | Replaced | Ephemeral
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[BusMessage] = msgspec.msgpack.Decoder(BusMessage)
-
-
-def encode_events(epoch: str, events: Sequence[Event]) -> bytes:
-    return _encoder.encode(Events(epoch, tuple((e.offset, e.time, e.body) for e in events)))
 
 
 def encode(message: BusMessage) -> bytes:

@@ -1,0 +1,57 @@
+"""One connection's stay in a room, as the room knows it."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from relay.line import Line
+from relay.ticker import Watcher
+from vchat.errors import Refused, Why
+from vchat.events import Event
+from vchat.model import Member
+
+_NOTHING: deque[tuple[Watcher, bytes]] = deque(maxlen=0)
+
+
+class Close(Protocol):
+    """Says bye and closes one browser's connection."""
+
+    def __call__(self, why: Why, retry_ms: int | None = None) -> None: ...
+
+
+class Migrate(Protocol):
+    """Asks one browser to move to another connection, and closes this one if it has not by then."""
+
+    def __call__(self, after_ms: int, grace_s: float, why: Why) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Stay:
+    """`known` is the last event its browser was given."""
+
+    session: str
+    line: Line
+    close: Close
+    migrate: Migrate
+    judge: Callable[[], bool]
+    reject: Callable[[Refused], None]
+    me: Member
+    generation: int = 0
+    known: int = 0
+    lagging: bool = False
+    seat: int = 0
+    credit: int = 0
+    heard: bool = False
+    arriving: list[Event] = field(default_factory=list)
+    # The room's, once the browser was welcomed.
+    came: deque[tuple[Watcher, bytes]] = field(default_factory=lambda: _NOTHING)
+    wake: Callable[[], None] = lambda: None
+
+    def on_pose(self, frame: bytes) -> None:
+        """A pose frame came: it is judged and read when the room's next tick is made."""
+        # Called for every pose there is, and in between the kernel works: the less here the better.
+        came = self.came
+        if not came:
+            self.wake()
+        came.append((self, frame))
