@@ -85,12 +85,12 @@ def _listener(settings: Settings) -> socket.socket:
     return opened[0]
 
 
-def _outside() -> dict[str, Server]:
+def _outside(logs: Path) -> dict[str, Server]:
     """What stands for Google's and others' services. Raises ConfigError naming all missing."""
     servers, problems = {}, []
     for kind, make in KINDS.items():
         try:
-            servers[kind] = make()
+            servers[kind] = make(logs / f"{kind}.log")
         except Missing as missing:
             problems.append(f"{_NAMES[kind]} is missing: {missing}.")
     if problems:
@@ -98,10 +98,10 @@ def _outside() -> dict[str, Server]:
     return servers
 
 
-def _ours(settings: Settings, outside: Mapping[str, Server]) -> tuple[Server, dict[str, Server]]:
+def _ours(
+    settings: Settings, outside: Mapping[str, Server], logs: Path
+) -> tuple[Server, dict[str, Server]]:
     """The functions, and the relays by name, told of each other and of what is outside."""
-    logs = settings.data / _LOGS
-    logs.mkdir(parents=True, exist_ok=True)
     page = f"http://localhost:{settings.port}"
     shared = {
         **os.environ,
@@ -164,9 +164,11 @@ def _running(*servers: Server) -> Iterator[None]:
 
 
 def _run(settings: Settings) -> None:
-    outside = _outside()
+    logs = settings.data / _LOGS
+    outside = _outside(logs)
     listener = _listener(settings)
-    functions, relays = _ours(settings, outside)
+    logs.mkdir(parents=True, exist_ok=True)
+    functions, relays = _ours(settings, outside, logs)
     allowed = pages.elsewhere(_relay_urls(settings), settings.providers)
     print("Starting Redis, the emulators, the functions and the relays …", flush=True)
     with (
@@ -178,7 +180,7 @@ def _run(settings: Settings) -> None:
         print(f"V-Chat is at http://localhost:{settings.port} (Ctrl-C ends it)")
         for name, relay in relays.items():
             print(f"  {name} is process {relay.pid}")
-        print(f"  logs are in {settings.data / _LOGS}", flush=True)
+        print(f"  logs are in {logs}", flush=True)
         _watch({**{_NAMES[kind]: one for kind, one in outside.items()}, "api": functions}, relays)
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 _HOST = "127.0.0.1"
 _START_S = 60.0
 _STOP_S = 10.0
+_JAVA = "Java 17 or newer"
 _GCLOUD = (
-    "install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install), Java 17 or newer, "
+    f"install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install), {_JAVA}, "
     "and run: gcloud components install beta {component}"
 )
 
@@ -29,7 +30,8 @@ class Server:
 
     `command` may name {host} and {port}. `ready` is a path that answers 200 once the server works;
     without one, its port that can be reached says it. Output goes to `log`, or nowhere: into a pipe
-    that nobody reads, it would stop the server.
+    that nobody reads, it would stop the server. `needs` is what may be wrong with the machine when
+    it does not start.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Server:
         port: int | None = None,
         environ: Mapping[str, str] | None = None,
         log: Path | None = None,
+        needs: str | None = None,
     ) -> None:
         self.port = port or _free_port()
         self.address = f"{_HOST}:{self.port}"
@@ -47,6 +50,7 @@ class Server:
         self._ready = ready
         self._environ = environ
         self._log = log
+        self._needs = needs
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -73,8 +77,9 @@ class Server:
         while not self._answers():
             if self.ended or time.monotonic() > deadline:
                 self.kill()
+                needs = f"; it needs {self._needs}" if self._needs else ""
                 seen = f"; its output is in {self._log}" if self._log else ""
-                raise RuntimeError(f"did not start: {' '.join(self._command)}{seen}")
+                raise RuntimeError(f"did not start: {' '.join(self._command)}{needs}{seen}")
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -136,26 +141,27 @@ def _jar(component: str, pattern: str) -> str:
     return str(jars[-1])
 
 
-def pubsub_emulator() -> Server:
+def pubsub_emulator(log: Path | None = None) -> Server:
     """The jar itself: `gcloud beta emulators` leaves its Java child behind when it is ended."""
     jar = _jar("pubsub-emulator", "pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")
-    return Server(["java", "-jar", jar, "--host={host}", "--port={port}"], ready="/")
+    java = ["java", "-jar", jar]
+    return Server([*java, "--host={host}", "--port={port}"], ready="/", log=log, needs=_JAVA)
 
 
-def firestore_emulator() -> Server:
+def firestore_emulator(log: Path | None = None) -> Server:
     """The jar has no main class of its own, hence the name."""
     jar = _jar("cloud-firestore-emulator", "cloud-firestore-emulator/cloud-firestore-emulator*.jar")
     main = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
     java = ["java", "-Duser.language=en", "-cp", jar, main, "start"]
-    return Server([*java, "--host={host}", "--port={port}"], ready="/")
+    return Server([*java, "--host={host}", "--port={port}"], ready="/", log=log, needs=_JAVA)
 
 
-def redis_server() -> Server:
+def redis_server(log: Path | None = None) -> Server:
     redis = shutil.which("redis-server")
     if redis is None:
         raise Missing("install it, for example: apt-get install redis-server")
     quiet = ["--save", "", "--appendonly", "no"]
-    return Server([redis, "--bind", "{host}", "--port", "{port}", *quiet], ready=None)
+    return Server([redis, "--bind", "{host}", "--port", "{port}", *quiet], ready=None, log=log)
 
 
 KINDS = {"pubsub": pubsub_emulator, "firestore": firestore_emulator, "redis": redis_server}

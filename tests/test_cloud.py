@@ -238,6 +238,21 @@ def test_everything_that_is_missing_is_named_at_once_with_what_to_install(tmp_pa
         assert words in said
 
 
+def test_a_java_too_old_is_named_with_what_it_said(tmp_path):
+    for kind in ("pubsub", "firestore", "redis"):
+        installed(kind)
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho UnsupportedClassVersionError: version 61.0 >&2\nexit 1\n")
+    java.chmod(0o755)
+    relays = f"{free_port()},{free_port()}"
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    said = refused_start(tmp_path, PATH=path, PORT=str(free_port()), RELAY_PORTS=relays)
+    assert "needs Java 17 or newer" in said
+    log = tmp_path / "data" / "cloud" / "pubsub.log"
+    assert str(log) in said
+    assert "UnsupportedClassVersionError" in log.read_text()
+
+
 def test_every_wrong_setting_is_named_at_once(tmp_path):
     said = refused_start(tmp_path, PORT="eighty", RELAY_PORTS="8091,8091")
     assert "PORT must be" in said
