@@ -1,7 +1,7 @@
 """Events that arrive at least once and in any order."""
 
 from vchat.events import Event
-from vchat.sequencer import Sequencer
+from vchat.sequencer import _AHEAD, Sequencer
 
 
 def event(offset: int, body: bytes = b'{"type":"chat"}') -> Event:
@@ -18,6 +18,15 @@ def test_each_event_is_given_out_once_and_in_order():
     given = [offsets(sequencer.take("e", event(n))) for n in (2, 1, 2, 1, 4, 3)]
     assert given == [[], [1, 2], [], [], [], [3, 4]]
     assert not sequencer.gap
+
+
+def test_however_many_are_ahead_the_one_whose_turn_it_is_has_room():
+    sequencer = Sequencer()
+    sequencer.begin("e", 0)
+    for offset in range(2, 2 + 2 * _AHEAD):
+        sequencer.take("e", event(offset))
+    given = offsets(sequencer.take("e", event(1)))
+    assert given == list(range(1, 2 + _AHEAD))
 
 
 def test_what_came_before_the_start_waits_for_its_turn():

@@ -34,7 +34,7 @@ class Sequencer:
         """
         if self.epoch is not None and (epoch != self.epoch or event.offset <= self.offset):
             return []
-        if len(self._ahead) < _AHEAD:
+        if len(self._ahead) < _AHEAD or event.offset == self.offset + 1:
             self._ahead[epoch, event.offset] = event
         return self.ready()
 
