@@ -64,7 +64,9 @@ class PubSubBus:
         return None
 
     async def publish(self, room_id: str, message: bytes) -> None:
-        topic_path(self._wire.project, room_id)  # raises for what is no room id, before it waits
+        # Both raise for what can never be sent, before anything waits for it.
+        topic_path(self._wire.project, room_id)
+        checked(message)
         self._refuse_when_closed()
         outbox = self._outboxes.get(room_id)
         if outbox is None:
@@ -73,7 +75,7 @@ class PubSubBus:
                 lambda: self._sent_all(room_id),
             )
         try:
-            await outbox.put(checked(message))
+            await outbox.put(message)
         except Refused:
             self.gauges.refused += 1
             raise

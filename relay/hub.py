@@ -20,6 +20,8 @@ log = logging.getLogger("vchat.relay")
 
 _AWAY_S = 0.5
 _EXIT_S = 2.0
+_LAST_END_S = 1.0
+"""How long the last to leave waits for the end of the room's subscription."""
 _LAST_WORDS_S = 1.0
 """What a drain keeps back to close those who did not move."""
 
@@ -100,11 +102,13 @@ class Hub:
                 try:
                     await room.close()
                 finally:
-                    self.tasks.start(room.end(), f"ending {room_id}")
+                    ending = self.tasks.start(room.end(), f"ending {room_id}")
                     del self._closing[room_id]
                     closed.set()
                     if not self._rooms and not self._closing:
                         self._empty.set()
+                        # Cloud Run gives an instance without requests no CPU to end anything with.
+                        await asyncio.wait({ending}, timeout=_LAST_END_S)
 
     def stays(self) -> list[Stay]:
         """Everyone who is connected to this instance."""

@@ -120,29 +120,50 @@ async def test_the_lease_is_taken_before_the_subscription_is_made():
     assert bus.hosts == [{relay.relay.hub._instance}]
 
 
+class Sticky(Bystander):
+    """A bus that takes its time to let go of a room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leaving = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    @asynccontextmanager
+    async def listen(
+        self, room_id: str, attached: Callable[[], None]
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        try:
+            async with super().listen(room_id, attached) as messages:
+                yield messages
+        finally:
+            self.leaving.set()
+            await self.let_go.wait()
+
+
 async def test_a_bus_that_is_slow_to_let_go_keeps_nobody_waiting():
-    state, room, let_go = RedisState(FakeAsyncRedis()), new_room(), asyncio.Event()
+    state, bus, room = RedisState(FakeAsyncRedis()), Sticky(), new_room()
     await state.show_room(room)
-
-    class Sticky(Bystander):
-        @asynccontextmanager
-        async def listen(
-            self, room_id: str, attached: Callable[[], None]
-        ) -> AsyncIterator[AsyncIterator[bytes]]:
-            try:
-                async with super().listen(room_id, attached) as messages:
-                    yield messages
-            finally:
-                await let_go.wait()
-
-    async with running_relay(state, Sticky()) as relay:
+    async with running_relay(state, bus) as relay:
         aya: Browser = await relay.join(room.id, "aya")
         aya.vanish()
         while relay.relay.hub.rooms:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         back = await relay.resume(aya, offset=aya.welcome["head"])
         assert back.welcome["recovered"] is True
-        let_go.set()
+        bus.let_go.set()
+
+
+async def test_the_last_to_leave_a_relay_stay_until_their_subscription_is_gone():
+    """Afterwards no request runs there, and Cloud Run gives it no CPU to delete one with."""
+    state, bus, room = RedisState(FakeAsyncRedis()), Sticky(), new_room()
+    await state.show_room(room)
+    async with running_relay(state, bus) as relay:
+        aya = await relay.join(room.id, "aya")
+        await aya.send(type="leave")
+        await bus.leaving.wait()
+        await aya.nothing()
+        bus.let_go.set()
+        assert (await aya.closed()).code == 1000
 
 
 async def test_while_the_state_is_away_it_is_asked_often(monkeypatch):
