@@ -63,6 +63,18 @@ def test_a_hole_that_is_announced_is_a_reset():
     assert counts(told) == {"resets": 1}
 
 
+def test_a_hole_that_is_announced_to_who_resumes_in_a_log_that_has_it_all_is_lost():
+    resumed = Welcomed("e", 4, recovered=False, resumed=True)
+    assert counts([CAME, *heard(1, 2), resumed, *heard(5)]) == {"lost": 1, "resets": 1}
+
+
+def test_a_hole_of_more_than_a_log_keeps_is_a_reset():
+    head = 2 + limits.LOG_EVENTS + 1
+    logs = {"e": {offset: chat(offset) for offset in range(1, head + 1)}}
+    resumed = Welcomed("e", head, recovered=False, resumed=True)
+    assert counts([CAME, *heard(1, 2), resumed], logs) == {"resets": 1}
+
+
 def test_another_event_under_the_same_number_is_told():
     other = Heard(5, chat(5, "yuki"))
     assert counts([CAME, *heard(1, 2, 3, 4), other]) == {"reordered": 1}

@@ -4,17 +4,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from vchat import limits
+
 Log = Mapping[int, str]
 """A room's events in one epoch as frames, by offset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Welcomed:
-    """Came in. What comes next is `offset + 1` of this epoch."""
+    """Came in, `resumed` with a token of before. What comes next is `offset + 1` of this epoch."""
 
     epoch: str
     offset: int
     recovered: bool
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,13 @@ def _follow(
         match entry:
             case Welcomed(recovered=False):
                 verdict.resets += epoch != ""
+                # With a ticket nobody asks for what was missed; nor is all of a long time kept.
+                kept = entry.resumed and entry.offset - at <= limits.LOG_EVENTS
+                if kept and entry.epoch == epoch:
+                    verdict.lost += 1
+                    verdict.problems.append(
+                        f"{user} was not given what the log had from {epoch}:{at} on"
+                    )
                 epoch, at = entry.epoch, entry.offset
             case Welcomed():
                 if (entry.epoch, entry.offset) != (epoch, at):

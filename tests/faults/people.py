@@ -145,7 +145,9 @@ class Person:
         self.note(start, f"{self.user} came by {how}: recovered {welcome['recovered']}, at {url}")
         self._token = welcome["resume"]
         self.epoch, self.offset = welcome["epoch"], welcome["offset"]
-        self.history.append(Welcomed(self.epoch, self.offset, welcome["recovered"]))
+        self.history.append(
+            Welcomed(self.epoch, self.offset, welcome["recovered"], resumed=resuming)
+        )
         self.unacked = {name: (text, 0.0) for name, (text, _) in self.unacked.items()}
         return socket
 
