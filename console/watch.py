@@ -15,6 +15,14 @@ _AGAIN_S = 1.0
 _FIELDS = {"left": "reason", "signal": "signal", "room": "name", "ended": "reason"}
 
 
+def printable(text: str) -> str:
+    r"""One line that does nothing to a terminal but stand there: what cannot be seen is escaped,
+    as `\x1b` or `\n`."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
+
+
 class Watch:
     """One spectator. `say` gets lines for a person; chats are told by length unless `words`."""
 
@@ -30,7 +38,7 @@ class Watch:
     ) -> None:
         self._account = account
         self._room_id = room_id
-        self._say = say
+        self._print = say
         self._invite = invite
         self._words = words
         self._recorder = recorder
@@ -83,6 +91,9 @@ class Watch:
             self._say(
                 f"   seat {one['seat']}: {one['name']}, {one['role']} at {one['relay']}{away}"
             )
+
+    def _say(self, line: str) -> None:
+        self._print(printable(line))
 
     async def _listen(self, seat: Seat) -> None:
         heard = seat.bytes

@@ -22,7 +22,7 @@ from vchat.inbound import Chat, Doze, Hello, Leave, Message, Pong, Refresh, Sign
 from vchat.model import Member
 from vchat.policy import Action, may
 from vchat.rates import Bucket
-from vchat.text import clean_text
+from vchat.text import clean_line, clean_text
 
 log = logging.getLogger("vchat.relay")
 
@@ -402,12 +402,16 @@ class Session:
 
     async def _signal(self, message: Signal) -> None:
         me = self._allowed(Action.SIGNAL)
+        try:
+            name = clean_line(message.name, most=limits.SIGNAL_NAME_LENGTH)
+        except ValueError as error:
+            raise Refused(Why.INVALID_REQUEST, f"{error} - at `$.name`") from error
         body = events.signal(
             message_id=message.id,
             seat=me.seat,
             user_id=me.user_id,
             name=me.name,
-            signal=message.name,
+            signal=name,
             data=message.data,
         )
         if not message.ephemeral:

@@ -64,6 +64,27 @@ async def test_a_spectator_sees_who_comes_speaks_and_goes_and_is_told_no_words(
     assert "secret" not in said
 
 
+async def test_what_strangers_say_cannot_steer_the_terminal_of_who_looks_on(
+    meeting: Meeting, http: httpx.AsyncClient
+) -> None:
+    owner = await meeting.api.guest("A👩\u200d🚀")
+    room = await owner.room()
+    lines: list[str] = []
+    watch = Watch(await Account.guest(http, "Observer"), room, lines.append, words=True)
+    looking = asyncio.create_task(watch.look())
+    await _until(lambda: any("Observer" in line for line in lines))
+    aya = await meeting.join(room, owner)
+    await aya.send(type="chat", id="1", text="one\n12:00:00 two")
+    await _until(lambda: any(" chat " in line for line in lines))
+    # What no relay of ours lets through.
+    watch._tell({"type": "signal", "time": 0, "seat": 2, "signal": "\x1b]0;mine\x07\u202e"})
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    assert all(line.isprintable() for line in lines)
+    assert any(line.endswith(r"A👩\u200d🚀: one\n12:00:00 two") for line in lines)
+    assert lines[-1].endswith(r"\x1b]0;mine\x07\u202e")
+
+
 async def test_a_spectator_comes_back_when_the_connection_is_lost(
     meeting: Meeting, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

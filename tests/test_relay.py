@@ -255,6 +255,13 @@ async def test_signals_carry_any_json_and_ephemeral_ones_are_not_kept(relay, roo
     assert cho.welcome["head"] == 4
 
 
+async def test_a_signals_name_is_cleaned_as_other_names_are(relay, room):
+    aya = await relay.join(room.id, "aya")
+    for ephemeral in (False, True):
+        await aya.send(type="signal", id="s", name=" cafe\u0301\n", ephemeral=ephemeral)
+        assert (await aya.text("signal"))["signal"] == "caf\u00e9"
+
+
 async def test_newcomers_get_the_last_chat_and_who_is_here(relay, room):
     aya = await relay.join(room.id, "aya")
     for n in range(3):
@@ -281,6 +288,9 @@ async def test_newcomers_get_the_last_chat_and_who_is_here(relay, room):
         ({"type": "chat", "id": 7, "text": "a"}, "invalid-request", None),
         ({"type": "chat", "id": "y" * 65, "text": "a"}, "invalid-request", None),
         ({"type": "signal", "id": "x", "name": ""}, "invalid-request", "x"),
+        ({"type": "signal", "id": "x", "name": " "}, "invalid-request", "x"),
+        ({"type": "signal", "id": "x", "name": "\x1b]0;mine\x07"}, "invalid-request", "x"),
+        ({"type": "signal", "id": "x", "name": "\u202egnip"}, "invalid-request", "x"),
         ({"type": "signal", "id": "x", "name": "n", "data": "a" * 4096}, "invalid-request", "x"),
         ({"type": "hello", "ticket": "t"}, "invalid-request", None),
         ({"type": "refresh", "ticket": "t"}, "bad-token", None),
