@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -110,8 +111,10 @@ class Door:
         )
 
     async def keep_resume(self, token: str) -> None:
-        """Keep the token of someone who is still here."""
-        await self._state.keep_resumes([_hashed(token)])
+        """Keep the token of someone who is still here, if the state can be reached: it outlasts a
+        time or two when it cannot."""
+        with suppress(Refused):
+            await self._state.keep_resumes([_hashed(token)])
 
 
 def _hashed(token: str) -> str:

@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 import json
+import logging
 import time
 from contextlib import suppress
 
 import httpx
 import pytest
-from fakeredis import FakeAsyncRedis
+from fakeredis import FakeAsyncRedis, FakeServer
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from adapters.state_redis import RedisState
@@ -719,6 +720,23 @@ async def test_without_the_state_events_are_refused_as_retryable_and_poses_flow(
         await away.close()
     await aya.send(type="chat", id="m", text="hi")
     assert (await ben.text("chat"))["text"] == "hi"
+
+
+async def test_while_the_state_is_away_no_connection_logs_an_error_of_its_own(
+    room, monkeypatch, caplog
+):
+    monkeypatch.setattr("relay.session._KEEP_RESUME_S", 0.02)
+    server = FakeServer()
+    state = RedisState(FakeAsyncRedis(server=server))
+    await state.show_room(room)
+    async with running_relay(state) as relay:
+        for user in ("aya", "ben"):
+            await relay.join(room.id, user)
+        server.connected = False
+        while state.gauges.failed < 6:  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(0.01)
+        server.connected = True
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 
 async def test_a_wiped_state_sends_everyone_for_a_new_ticket(relay, room, redis):
