@@ -28,6 +28,7 @@ from websockets.speedups import apply_mask
 
 from relay.line import LINE_EXTENSION, Ear, Frame
 from vchat import limits
+from vchat.errors import Why
 from vchat.rates import Bucket
 
 log = logging.getLogger("vchat.relay")
@@ -83,9 +84,22 @@ class FastProtocol(WebSocketsSansIOProtocol):
             self._early += data
             self.transport.pause_reading()
 
+    # The following is for an application without the line, such as the lobby.
+
+    def start_keepalive(self) -> None:
+        if self._line is None:
+            super().start_keepalive()
+
+    def keepalive_timeout(self) -> None:
+        # uvicorn would say that something broke here, and the application would hear of nothing
+        # until somebody reads that.
+        self.stop_keepalive()
+        code = Why.NO_PONG.value.close
+        assert code is not None
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
+
     def handle_ping(self) -> None:
-        # Of an application without the line, such as the lobby, as is the next. Who reads nothing
-        # gets no pong either, or pings would fill the memory.
+        # Who reads nothing gets no pong either, or pings would fill the memory.
         if self.writable.is_set():
             super().handle_ping()
         else:

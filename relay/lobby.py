@@ -114,6 +114,8 @@ class Lobby:
                 if not isinstance(place, int):
                     return
                 await asyncio.wait({gone}, timeout=_LOOK_S)
+            if gone.result() == Why.NO_PONG.value.close:
+                raise Refused(Why.NO_PONG)
         finally:
             gone.cancel()
             await asyncio.gather(gone, return_exceptions=True)
@@ -129,10 +131,12 @@ def _ended(match: Match | None) -> dict[str, object]:
     }
 
 
-async def _until_gone(socket: WebSocket) -> None:
+async def _until_gone(socket: WebSocket) -> int | None:
+    """How it ended: as no-pong also when only the server takes the browser for gone."""
     # What a browser says meanwhile means nothing here; reading it is how its going is noticed.
-    while (await socket.receive())["type"] != "websocket.disconnect":
+    while (frame := await socket.receive())["type"] != "websocket.disconnect":
         pass
+    return frame.get("code")
 
 
 async def _say(socket: WebSocket, frame: bytes) -> None:

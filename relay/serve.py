@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from relay.accepting import accept_from
 from relay.fast_line import UVICORN, FastProtocol, fits
 from relay.strict_http import StrictHttp
+from vchat import limits
 
 log = logging.getLogger("vchat.relay")
 
@@ -92,7 +93,9 @@ def config(app: ASGIApp, *, fast: bool = True, **changes: Any) -> uvicorn.Config
         "http": StrictHttp if fast else "h11",
         "ws": FastProtocol if fast else "websockets-sansio",
         "ws_max_size": MESSAGE_BYTES,
-        "ws_ping_interval": None,  # ours are application messages, which a page can see
+        # Not for rooms: their pings are messages, which a page can see.
+        "ws_ping_interval": limits.PING_MS / 1000 if fast else None,
+        "ws_ping_timeout": limits.PONG_S,
         "ws_per_message_deflate": False,
         "lifespan": "off",
         "timeout_graceful_shutdown": 2,

@@ -2,16 +2,21 @@
 
 import asyncio
 import json
+import time
 
 import pytest
+from fakeredis import FakeAsyncRedis
 from websockets.exceptions import InvalidStatus
 
+from adapters.matching_redis import RedisQueue
+from adapters.state_redis import RedisState
 from tests.http_api import Guest
 from tests.meeting import Meeting
 from tests.meeting import _meeting as _meeting
-from tests.relays import ISSUER, ORIGIN, RING, Browser, open_socket, ticket
+from tests.relays import ISSUER, ORIGIN, RING, Browser, open_socket, running_relay, ticket
 from vchat import limits
 from vchat.ids import new_room_id
+from vchat.matching import Waiter, Wishes
 from vchat.tokens import ACCESS, LOBBY, sign
 
 
@@ -70,6 +75,27 @@ async def test_being_connected_keeps_the_place(meeting: Meeting):
         await browser.text("waiting")
     await browser.leave()
     assert (await meeting.services.queue.statistics()).waiting == 1  # until the lease ends
+
+
+async def test_who_went_without_a_word_does_not_keep_the_place(monkeypatch):
+    monkeypatch.setattr(limits, "PING_MS", 50)
+    monkeypatch.setattr(limits, "PONG_S", 0.2)
+    monkeypatch.setattr("relay.lobby._LOOK_S", 0.02)
+    redis = FakeAsyncRedis()
+    queue = RedisQueue(redis)
+    await queue.wait(Waiter(user_id="u1", name="Aya", wishes=Wishes()), most_s=60)
+    async with running_relay(RedisState(redis), queue=queue) as relay:
+        place = {"url": f"{relay.url}/lobby", "ticket": lobby_ticket(now=int(time.time()))}
+        browser = await attend(place, ping_interval=None)
+        for _ in range(20):  # who answers pings, as every browser does by itself, stays
+            await browser.text("waiting")
+        browser.socket.transport.pause_reading()
+        async with asyncio.timeout(5):
+            while relay.relay.hub.doors.open:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0.02)
+        browser.socket.transport.resume_reading()
+        closed = await browser.closed()
+        assert (closed.code, closed.bye["code"]) == (4004, 4004)
 
 
 async def test_who_leaves_the_queue_is_let_go(meeting: Meeting):
