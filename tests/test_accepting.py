@@ -47,7 +47,7 @@ async def test_a_crowd_is_taken_to_the_last(listener):
 
 async def test_a_moment_without_descriptors_is_survived(listener, monkeypatch, caplog):
     loop = asyncio.get_running_loop()
-    real, failures = loop.sock_accept, [OSError(errno.EMFILE, "Too many open files")]
+    real, failures = loop.sock_accept, [OSError(errno.EMFILE, "Too many open files")] * 3
 
     async def accept(sock):
         if failures:
@@ -55,9 +55,31 @@ async def test_a_moment_without_descriptors_is_survived(listener, monkeypatch, c
         return await real(sock)
 
     monkeypatch.setattr(loop, "sock_accept", accept)
+    monkeypatch.setattr("relay.accepting._RETRY_S", 0)
     task = asyncio.create_task(accept_from(listener, lambda: Greeter([])))
     await _greeted(listener.getsockname()[1])
-    assert "Too many open files" in caplog.text
+    assert caplog.text.count("Too many open files") == 1
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_connection_that_fails_for_whatever_reason_is_the_only_one(listener, caplog):
+    met: list[int] = []
+    failures = [RuntimeError("one bad moment")]
+
+    def protocol() -> asyncio.Protocol:
+        if failures:
+            raise failures.pop()
+        return Greeter(met)
+
+    task = asyncio.create_task(accept_from(listener, protocol))
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+        await _greeted(listener.getsockname()[1])
+    writer.close()
+    assert "one bad moment" in caplog.text
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
