@@ -1,7 +1,6 @@
 """Around every request: its id, its line in the log, and an answer when we broke."""
 
 import logging
-import re
 import time
 
 from starlette.datastructures import MutableHeaders
@@ -10,10 +9,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from functions.problems import problem_response
 from vchat.errors import Refused, Why
 from vchat.ids import new_id
+from vchat.trace import trace_of
 
 _log = logging.getLogger("vchat.http")
-_TRACE = re.compile(r"([0-9a-f]{32})/")
-"""X-Cloud-Trace-Context: TRACE_ID/SPAN_ID;o=OPTIONS. Strangers may send it as well."""
 
 
 def request_id(scope: Scope) -> str:
@@ -32,7 +30,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         scope["vchat.request_id"] = new_id()
-        about = {"requestId": request_id(scope), **_trace(scope)}
+        trace = trace_of(scope)
+        about = {"requestId": request_id(scope), **({"trace": trace} if trace else {})}
         began = time.perf_counter()
         status = 0
 
@@ -66,10 +65,3 @@ class Edge:
                     "ms": round((time.perf_counter() - began) * 1000, 1),
                 },
             )
-
-
-def _trace(scope: Scope) -> dict[str, str]:
-    for name, value in scope["headers"]:
-        if name == b"x-cloud-trace-context" and (found := _TRACE.match(value.decode("latin-1"))):
-            return {"trace": found[1]}
-    return {}

@@ -101,7 +101,7 @@ def _pubsub(settings: Settings, instance: str) -> Bus:
 
 def main() -> None:
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines(os.environ.get("GOOGLE_CLOUD_PROJECT")))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("vchat").setLevel(logging.INFO)
     try:

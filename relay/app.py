@@ -33,6 +33,7 @@ from vchat.errors import Refused, Why
 from vchat.idleness import Idleness
 from vchat.matching import Queue
 from vchat.state import State
+from vchat.trace import trace_of
 
 SUBPROTOCOL = "vchat.v1"
 
@@ -137,14 +138,14 @@ class Relay:
         try:
             knock = self._knock(socket.scope)
         except Refused as refused:
-            await socket.send_denial_response(problem(refused))
+            await socket.send_denial_response(problem(refused, socket.scope))
             return
         with ExitStack() as at_the_door:
             at_the_door.enter_context(knock)
             line = line_over(socket)
             # Other refusals come after: before, they would reach a page as a bare 1006.
             await socket.accept(SUBPROTOCOL)
-            session = self._session(socket.path_params["room_id"], line, knock)
+            session = self._session(socket.scope, line, knock)
             line.start(session)
             at_the_door.pop_all()
         stay = _within(knock, session.run(self._refusal(socket) or knock.refusal))
@@ -158,10 +159,11 @@ class Relay:
         address = caller_address(scope, self._services.proxies)
         return self._gate.knock(address, draining=self.hub.draining)
 
-    def _session(self, room_id: str, line: Line, knock: Knock) -> Session:
+    def _session(self, scope: Scope, line: Line, knock: Knock) -> Session:
         return Session(
-            room_id,
+            scope["path_params"]["room_id"],
             line,
+            trace=trace_of(scope),
             knock=knock,
             hub=self.hub,
             door=self._door,
@@ -177,7 +179,7 @@ class Relay:
         try:
             knock = self._knock(socket.scope)
         except Refused as refused:
-            await socket.send_denial_response(problem(refused))
+            await socket.send_denial_response(problem(refused, socket.scope))
             return
         with knock:
             await socket.accept(SUBPROTOCOL)

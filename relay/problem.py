@@ -7,16 +7,22 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from vchat.errors import Refused, Why
 from vchat.ids import new_id
+from vchat.trace import trace_of
 
 
-def problem(refused: Refused) -> Response:
-    """The answer that says no. It is never cached."""
+def problem(refused: Refused, scope: Scope) -> Response:
+    """The answer that says no. It is never cached.
+
+    No line of ours tells of it, or a flood would fill the log. Its id is that by which the front
+    end's own log has the request, if there is one.
+    """
     refusal = refused.why.value
     status = refusal.status or HTTPStatus.INTERNAL_SERVER_ERROR
-    request_id = new_id()
+    request_id = trace_of(scope) or new_id()
     body = {
         "type": f"urn:vchat:problem:{refusal.code}",
         "title": refusal.title,

@@ -53,6 +53,7 @@ class Session:
         relay: str,
         idleness: Idleness,
         knock: Knock,
+        trace: str | None = None,
     ) -> None:
         self._room_id = room_id
         self._line = line
@@ -62,6 +63,7 @@ class Session:
         self._relay = relay
         self._idleness = idleness
         self._knock = knock
+        self._trace = trace
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._inbox: deque[tuple[str, int]] = deque()
@@ -113,12 +115,12 @@ class Session:
         except Refused as refused:
             self.close(refused.why, refused.retry_ms)
         except Exception:
-            session = "" if self._stay is None else self._stay.session
-            log.exception(
-                "a session in %s failed",
-                self._room_id,
-                extra={"room": self._room_id, "session": session},
-            )
+            about = {"room": self._room_id}
+            if self._stay is not None:
+                about["session"] = self._stay.session
+            if self._trace is not None:
+                about["trace"] = self._trace
+            log.exception("a session in %s failed", self._room_id, extra=about)
             self.close(Why.INTERNAL)
         finally:
             for timer in self._timers.values():

@@ -46,12 +46,12 @@ class _Open:
 
 class Streams:
     """All streams of this instance. `knock` counts a caller, and may refuse; `talk` makes the
-    session of a room and a line."""
+    session of a request for a room."""
 
     def __init__(
         self,
         knock: Callable[[Scope], Knock],
-        talk: Callable[[str, Line, Knock], Session],
+        talk: Callable[[Scope, Line, Knock], Session],
         *,
         instance: str,
         origins: frozenset[str],
@@ -93,7 +93,7 @@ class Streams:
                 hello = await _text(request, limits.HELLO_S)
                 at_the_door.pop_all()
         except Refused as refused:
-            return problem(refused)
+            return problem(refused, request.scope)
         return _Stream(self, request.path_params["room_id"], hello, knock)
 
     async def run(
@@ -116,7 +116,7 @@ class Streams:
             send_timeout=limits.STALL_S,
         )
         self._open[line.key] = _Open(room_id, line, asyncio.get_running_loop().time())
-        talk = self._talk(room_id, line, knock)
+        talk = self._talk(scope, line, knock)
         line.start(talk)
         session = self._tasks.start(talk.run(), f"a session over a stream in {room_id}")
         try:
@@ -145,7 +145,7 @@ class Streams:
             finally:
                 stream.busy = False
         except Refused as refused:
-            return problem(refused)
+            return problem(refused, request.scope)
         stream.line.hear(line for line in text.split("\n") if line)
         return Response(status_code=HTTPStatus.ACCEPTED, headers={"Cache-Control": "no-store"})
 

@@ -194,12 +194,16 @@ async def test_a_flood_is_refused_before_the_upgrade_and_who_is_inside_goes_on(s
     async with running_relay(state, admitting=Admitting(knocking_address=2)) as relay:
         aya = await relay.join(room.id, "aya")
         silent = [await relay.open(room.id) for _ in range(2)]
+        trace = {"X-Cloud-Trace-Context": f"{'0a' * 16}/12;o=1"}
         with pytest.raises(InvalidStatus) as denied:
-            await relay.open(room.id)
+            await relay.open(room.id, additional_headers=trace)
         response = denied.value.response
         assert response.status_code == 503
         assert 1 <= int(response.headers["Retry-After"]) <= 5
-        assert json.loads(response.body)["code"] == "unavailable"
+        body = json.loads(response.body)
+        assert body["code"] == "unavailable"
+        # What the front end's log of requests has it under: nothing here writes a line.
+        assert body["requestId"] == response.headers["X-Request-Id"] == "0a" * 16
 
         await aya.send(type="chat", id="m", text="still here")
         assert (await aya.text("ack"))["id"] == "m"

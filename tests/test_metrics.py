@@ -401,7 +401,11 @@ async def test_the_fields_of_both_lines_are_listed(
 async def test_a_session_that_fails_is_logged_with_its_room_and_its_name(
     relay: RunningRelay, room: Room, lines: _Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aya = await relay.join(room.id, "aya")
+    aya = await relay.open(
+        room.id, additional_headers={"X-Cloud-Trace-Context": f"{'0a' * 16}/12;o=1"}
+    )
+    await aya.send(type="hello", ticket=ticket(room.id, "aya"))
+    aya.welcome = await aya.text()
 
     async def broken(*arguments: object, **named: object) -> None:
         raise RuntimeError("a mistake")
@@ -411,6 +415,7 @@ async def test_a_session_that_fails_is_logged_with_its_room_and_its_name(
     assert (await aya.closed()).code == 1011
     (line,) = [one for one in lines.read() if one["severity"] == "ERROR"]
     assert (line["room"], line["session"]) == (room.id, aya.welcome["session"])
+    assert line["trace"] == "0a" * 16
     assert "a mistake" in line["traceback"]
 
 
