@@ -10,8 +10,8 @@ from fakeredis import FakeAsyncRedis
 
 from adapters.state_redis import RedisState
 from tests.relays import ISSUER, RING, RunningRelay, new_room, running_relay, ticket
-from tests.transcript import Play, lacks, read
-from vchat import outbound, tokens
+from tests.transcript import WELCOME_BYTES, Play, lacks, read
+from vchat import limits, outbound, tokens
 from vchat.policy import Role
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("protocol-*.jsonl"))
@@ -32,8 +32,9 @@ async def _relay(room):
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.stem)
 async def test_a_client_of_that_day_is_answered_as_on_that_day(
-    relay: RunningRelay, room, golden: Path
+    relay: RunningRelay, room, golden: Path, monkeypatch
 ):
+    monkeypatch.setattr(limits, "WELCOME_BYTES", WELCOME_BYTES)
     play = Play(relay, room.id)
     lines = read(golden)
     assert len([line for line in lines if "frame" in line]) > 20
@@ -41,6 +42,10 @@ async def test_a_client_of_that_day_is_answered_as_on_that_day(
         now = await play.step(line)
         if now is not None:
             assert lacks(line["frame"], now) == [], f"line {number}"
+
+
+def test_a_conversation_of_todays_version_is_kept():
+    assert f"protocol-{outbound.VERSION}" in {golden.stem for golden in GOLDEN}
 
 
 def test_what_an_older_client_would_miss_is_noticed():

@@ -2,18 +2,30 @@
 
 A line is a JSON object: `who` does something (`open`, `say` a frame, `pose`, `drop`) or is told
 something (`hear`, `tick`, `closed`). "$ticket", "$resume" and "$epoch" stand for that person's own.
+
+`python -m tests.transcript < SCRIPT` prints the conversation with what the relay of today says. A
+script is one of an earlier day, or lines by hand, of whose answers only the type is asked for.
 """
 
+import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from tests.relays import Browser, RunningRelay, ticket
+from fakeredis import FakeAsyncRedis
+
+from adapters.state_redis import RedisState
+from tests.relays import Browser, RunningRelay, close_sockets, new_room, running_relay, ticket
+from vchat import limits
 
 CHANGES = frozenset(
-    "session epoch resume relay time serverTime expiresIn retryMs id detail".split()
+    "version session epoch resume relay time serverTime expiresIn retryMs id detail".split()
 )
 """Fields whose values are of that day, but whose kind is not."""
+WELCOME_BYTES = 1
+"""Each entry of a welcome's lists comes in a part of its own, however long entries will be."""
 
 
 class Play:
@@ -80,3 +92,20 @@ def lacks(then: Any, now: Any, where: str = "$") -> list[str]:
         pairs = enumerate(zip(then, now, strict=True))
         return [one for n, (a, b) in pairs for one in lacks(a, b, f"{where}[{n}]")]
     return [] if then == now else [f"{where} was {then!r} and is {now!r}"]
+
+
+async def _record() -> None:
+    state, room = RedisState(FakeAsyncRedis()), new_room()
+    await state.show_room(room)
+    with patch.object(limits, "WELCOME_BYTES", WELCOME_BYTES):
+        async with running_relay(state) as relay:
+            play = Play(relay, room.id)
+            for text in sys.stdin:
+                line = json.loads(text)
+                now = await play.step(line)
+                print(json.dumps(line if now is None else {**line, "frame": now}))
+            await close_sockets()
+
+
+if __name__ == "__main__":
+    asyncio.run(_record())
