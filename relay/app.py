@@ -133,7 +133,7 @@ class Relay:
 
     async def _socket(self, socket: WebSocket) -> None:
         if SUBPROTOCOL not in socket.scope["subprotocols"]:
-            await socket.send_denial_response(_upgrade_wanted())
+            await socket.send_denial_response(_upgrade_wanted(socket.scope))
             return
         try:
             knock = self._knock(socket.scope)
@@ -174,7 +174,7 @@ class Relay:
 
     async def _lobby_socket(self, socket: WebSocket) -> None:
         if SUBPROTOCOL not in socket.scope["subprotocols"]:
-            await socket.send_denial_response(_upgrade_wanted())
+            await socket.send_denial_response(_upgrade_wanted(socket.scope))
             return
         try:
             knock = self._knock(socket.scope)
@@ -192,10 +192,10 @@ class Relay:
         return None if allowed else Refused(Why.BAD_ORIGIN)
 
     async def _no_such_socket(self, socket: WebSocket) -> None:
-        await socket.send_denial_response(problem(Refused(Why.NOT_FOUND)))
+        await socket.send_denial_response(problem(Refused(Why.NOT_FOUND), socket.scope))
 
     async def _no_upgrade(self, request: Request) -> Response:
-        return _upgrade_wanted()
+        return _upgrade_wanted(request.scope)
 
     async def _live(self, request: Request) -> Response:
         """That the process answers: asked by whoever would restart it, so nothing else counts."""
@@ -213,7 +213,7 @@ class Relay:
         shown = request.headers.get("authorization", "").removeprefix("Bearer ")
         if token and not hmac.compare_digest(shown.encode(), token.encode()):
             detail = "Expected Authorization: Bearer and the token for metrics."
-            return problem(Refused(Why.UNAUTHENTICATED, detail))
+            return problem(Refused(Why.UNAUTHENTICATED, detail), request.scope)
         from relay import metrics  # kept out of the start; nobody who joins needs it
 
         sources = metrics.Sources(
@@ -230,6 +230,6 @@ async def _within(knock: Knock, stay: Awaitable[None]) -> None:
         await stay
 
 
-def _upgrade_wanted() -> Response:
+def _upgrade_wanted(scope: Scope) -> Response:
     detail = f"Expected a WebSocket with the subprotocol {SUBPROTOCOL}."
-    return problem(Refused(Why.INVALID_REQUEST, detail))
+    return problem(Refused(Why.INVALID_REQUEST, detail), scope)

@@ -43,7 +43,7 @@ async def no_such_route(request: Request, error: Exception) -> Response:
     """What the router itself raises: 404, and 405 with Allow."""
     assert isinstance(error, HTTPException)
     why = Why.METHOD_NOT_ALLOWED if error.status_code == 405 else Why.NOT_FOUND
-    response = problem(Refused(why))
+    response = problem(Refused(why), request.scope)
     if allow := (error.headers or {}).get("Allow"):
         response.headers["Allow"] = ", ".join(sorted(allow.split(", ")))
     return response
