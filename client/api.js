@@ -11,7 +11,7 @@ const TIMEOUT_MS = 15_000;
  * @typedef {import("./types.js").User} User
  * @typedef {import("./types.js").Room} Room
  * @typedef {import("./types.js").Member} Member
- * @typedef {{name: string, description?: string, visibility?: "public" | "private", capacity?: number, uses?: string[]}} NewRoom
+ * @typedef {{name: string, description?: string, visibility: "public" | "private", capacity?: number, uses?: string[]}} NewRoom
  *   `uses`: what happens in it, of `violent`, `sexual`, `political`, `antisocial`, `corporate`, `profit`; avatars whose authors do not allow it stay out;
  *   who is inside when it is changed is held to it with their next ticket, within an hour
  * @typedef {{body?: unknown, query?: Record<string, string | number | undefined>, anonymous?: boolean}} RequestOptions

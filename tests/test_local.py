@@ -1,6 +1,7 @@
 """`make run`'s process: one command, no services, and clear words when it cannot start."""
 
 import asyncio
+import re
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import httpx
 import pytest
 
+from tests.components import need
 from tests.people import Person
 from tests.processes import ROOT, environment, local
 from vchat import ticks
@@ -78,6 +80,43 @@ async def test_the_page_comes_with_a_policy_that_keeps_it_to_its_own_origin(serv
         assert answer.headers["cache-control"] == "no-cache"
     assert '<meta name="referrer" content="same-origin">' in page.text  # addresses hold invites
     assert (source.status_code, source.json()["code"]) == (404, "not-found")
+
+
+WHAT_BROWSERS_HAVE = """
+import { WebSocket } from "%s/ws/wrapper.mjs";
+class Kept extends Map {
+  getItem = (key) => this.get(key) ?? null;
+  setItem = this.set;
+  removeItem = this.delete;
+}
+const given = { WebSocket, localStorage: new Kept(), sessionStorage: new Kept() };
+for (const name in given) Object.defineProperty(globalThis, name, { value: given[name] });
+"""
+
+
+def test_what_the_sdks_readme_begins_with_runs_as_it_is(server, tmp_path):
+    client = ROOT / "client"
+    if not (client / "node_modules" / "ws").exists():
+        pytest.skip("the SDK's own packages are missing: make client-check")
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "vchat-client").symlink_to(client)  # as `npm i` does with a folder
+    (tmp_path / "browser.mjs").write_text(WHAT_BROWSERS_HAVE % (client / "node_modules"))
+    example = re.search(r"```js\n(.*?)```", (client / "README.md").read_text(), re.DOTALL)
+    program = example[1].replace("http://localhost:8080", server.url)
+    (tmp_path / "page.mjs").write_text(program + "await room.leave(); process.exit();")
+    for _ in range(2):  # on a server without a room, and with one
+        said = subprocess.run(
+            [need("node"), "--import", "./browser.mjs", "page.mjs"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert (said.returncode, said.stderr) == (0, "")
+        assert said.stdout.splitlines()[-2:] == ["Yuki hello", "left "]
+    rooms = httpx.get(f"{server.url}/api/rooms").json()["items"]
+    assert [room["name"] for room in rooms] == ["Hello"]
 
 
 async def test_what_people_made_survives_a_restart(tmp_path):

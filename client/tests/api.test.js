@@ -70,7 +70,7 @@ test("each call asks what the contract says", async (t) => {
   await api.updateMe({ name: "Ren" });
   await api.rooms.list({ q: "a b", limit: 5 });
   await api.rooms.get("r/1");
-  await api.rooms.create({ name: "Lobby" });
+  await api.rooms.create({ name: "Lobby", visibility: "public" });
   await api.rooms.update("r1", { capacity: 5 });
   await api.rooms.end("r1");
   await api.rooms.members("r1");
@@ -81,7 +81,7 @@ test("each call asks what the contract says", async (t) => {
     ["PATCH", "/me", { name: "Ren" }],
     ["GET", "/rooms?q=a+b&limit=5", undefined],
     ["GET", "/rooms/r%2F1", undefined],
-    ["POST", "/rooms", { name: "Lobby" }],
+    ["POST", "/rooms", { name: "Lobby", visibility: "public" }],
     ["PATCH", "/rooms/r1", { capacity: 5 }],
     ["DELETE", "/rooms/r1", undefined],
     ["GET", "/rooms/r1/members", undefined],
