@@ -41,11 +41,13 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the one process listens, and where its data lies."""
+    """Where the one process listens, and where its data lies; `origins` are of others' pages, such
+    as a front end's own development server."""
 
     host: str
     port: int
     data: Path
+    origins: frozenset[str]
     providers: ProviderSettings
     idleness: Idleness
 
@@ -58,6 +60,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         host=read.text("HOST", "127.0.0.1"),
         port=read.number("PORT", 8080, least=0, most=65535),
         data=Path(read.text("VCHAT_DATA", ".vchat")),
+        origins=read.origins("VCHAT_ORIGINS", ""),
         providers=read_provider_settings(environ, read),
         idleness=read_idleness(read),
     )
@@ -72,7 +75,7 @@ class _Open(Protocol):
 def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, list[_Open]]:
     """Everything, joined in memory, and what has to be closed when the relay has stopped. Raises
     ConfigError when the data cannot be used."""
-    origins = frozenset({f"http://localhost:{port}", f"http://127.0.0.1:{port}"})
+    origins = settings.origins | {f"http://localhost:{port}", f"http://127.0.0.1:{port}"}
     issuer = f"http://localhost:{port}/api"
     relay_url = f"ws://localhost:{port}"
     ring = open_ring(settings.data / "keys.json")

@@ -37,11 +37,13 @@ _LOGS = "cloud"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the page and the relays listen, and where keys and logs lie."""
+    """Where the page and the relays listen, and where keys and logs lie; `origins` are of others'
+    pages, such as a front end's own development server."""
 
     port: int
     relay_ports: tuple[int, ...]
     data: Path
+    origins: frozenset[str]
     providers: ProviderSettings
 
 
@@ -54,9 +56,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if port in ports:
         read.wrong("RELAY_PORTS", "has the page's own PORT in it")
     data = Path(read.text("VCHAT_DATA", ".vchat")).absolute()
+    origins = read.origins("VCHAT_ORIGINS", "")
     providers = read_provider_settings(environ, read)
     read.check()
-    return Settings(port, ports, data, providers)
+    return Settings(port, ports, data, origins, providers)
 
 
 def _ports(text: str) -> tuple[int, ...]:
@@ -103,11 +106,12 @@ def _ours(
 ) -> tuple[Server, dict[str, Server]]:
     """The functions, and the relays by name, told of each other and of what is outside."""
     page = f"http://localhost:{settings.port}"
+    origins = settings.origins | {page, f"http://127.0.0.1:{settings.port}"}
     shared = {
         **os.environ,
         "VCHAT_ENV": "development",
         "VCHAT_ISSUER": f"{page}/api",
-        "VCHAT_ORIGINS": f"{page},http://127.0.0.1:{settings.port}",
+        "VCHAT_ORIGINS": ",".join(origins),
         "REDIS_URL": f"redis://{outside['redis'].address}/0",
         "GOOGLE_CLOUD_PROJECT": _PROJECT,
         "PUBSUB_EMULATOR_HOST": outside["pubsub"].address,

@@ -22,6 +22,7 @@ from tests.people import Person
 from tests.processes import ROOT, environment
 from tests.relays import Browser, open_socket
 
+ELSEWHERE = {"Origin": "http://localhost:5173"}
 _START_S = 120
 _STOP_S = 40
 
@@ -70,7 +71,8 @@ def alive(pids: set[int]) -> set[int]:
 @contextmanager
 def cloud(folder: Path) -> Iterator[Cloud]:
     port, *relays = free_port(), free_port(), free_port()
-    process = start(folder, PORT=str(port), RELAY_PORTS=",".join(map(str, relays)))
+    settings = {"PORT": str(port), "RELAY_PORTS": ",".join(map(str, relays))}
+    process = start(folder, VCHAT_ORIGINS=ELSEWHERE["Origin"], **settings)
     assert process.stdout is not None
     with ExitStack() as stack:
         stack.callback(process.stdout.close)
@@ -122,6 +124,8 @@ async def test_a_room_on_two_relays_outlives_either_and_nothing_is_left_running(
     async with httpx.AsyncClient(base_url=f"{cloud.url}/api", timeout=15) as http:
         aya, ben = [await Person.guest(http, name) for name in ("Aya", "Ben")]
         room = await aya.make_room()
+        allowed = (await http.get("/rooms", headers=ELSEWHERE)).headers
+        assert allowed["access-control-allow-origin"] == ELSEWHERE["Origin"]
         path = f"/rooms/{room['id']}/tickets"
         first = (await aya.call("POST", path, {})).json()["url"]
         here = await aya.join(room["id"])
@@ -148,7 +152,7 @@ async def test_a_room_on_two_relays_outlives_either_and_nothing_is_left_running(
             await there.send(type="chat", id=f"m{n}", text=f"meanwhile {n}")
             await there.text("ack", 15)
         url = (await aya.call("POST", path, {"avoid": [first]})).json()["url"]
-        back = await open_socket(url)
+        back = await open_socket(url, additional_headers=ELSEWHERE)
         place = {"token": here.welcome["resume"], "epoch": here.welcome["epoch"], "offset": offset}
         await back.send(type="hello", resume=place)
         back.welcome = await back.text("welcome")

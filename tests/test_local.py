@@ -13,6 +13,7 @@ import pytest
 from tests.components import need
 from tests.people import Person
 from tests.processes import ROOT, environment, local
+from tests.relays import open_socket
 from vchat import ticks
 
 
@@ -80,6 +81,22 @@ async def test_the_page_comes_with_a_policy_that_keeps_it_to_its_own_origin(serv
         assert answer.headers["cache-control"] == "no-cache"
     assert '<meta name="referrer" content="same-origin">' in page.text  # addresses hold invites
     assert (source.status_code, source.json()["code"]) == (404, "not-found")
+
+
+async def test_a_page_from_a_development_server_of_its_own_may_come_too(tmp_path):
+    elsewhere = {"Origin": "http://localhost:5173"}
+    with local(tmp_path / "data", VCHAT_ORIGINS=elsewhere["Origin"]) as server:
+        async with httpx.AsyncClient(base_url=f"{server.url}/api", headers=elsewhere) as http:
+            asks = {"Access-Control-Request-Method": "POST"}
+            preflight = await http.options("/auth/guest", headers=asks)
+            assert preflight.headers["access-control-allow-origin"] == elsewhere["Origin"]
+            aya = await Person.guest(http, "Aya")
+            path = f"/rooms/{(await aya.make_room())['id']}/tickets"
+            for origin in (elsewhere, {"Origin": server.url}):
+                ticket = (await aya.call("POST", path, {})).json()
+                browser = await open_socket(ticket["url"], additional_headers=origin)
+                await browser.send(type="hello", ticket=ticket["ticket"])
+                assert (await browser.text())["type"] == "welcome"
 
 
 WHAT_BROWSERS_HAVE = """

@@ -94,9 +94,10 @@ class Reader:
             self.wrong(name, f"must be URLs that start with {' or '.join(schemes)}")
         return found
 
-    def origins(self, name: str) -> frozenset[str]:
+    def origins(self, name: str, default: str | None = None) -> frozenset[str]:
         """Exact origins separated by commas, such as https://chat.example; never a wildcard."""
-        found = frozenset(part.strip() for part in self.text(name).split(",") if part.strip())
+        text = self.text(name, default)
+        found = frozenset(part.strip() for part in text.split(",") if part.strip())
         for origin in sorted(found):
             if not _ORIGIN.fullmatch(origin):
                 self.wrong(name, f"has {origin!r}, which is not an exact origin")
