@@ -23,7 +23,7 @@ const EVENTS = new Set(["joined", "left", "chat", "signal", "member", "room", "e
  * @property {import("./types.js").GetTicket} getTicket asked whenever a new ticket is needed; what it throws with a `status`
  *   from 400 to 499 (an `ApiError`) ends in `refused`, other failures are tried again
  * @property {import("./types.js").KeyValueStore | null} [storage] `sessionStorage`, so that a reload goes on where the page was
- * @property {import("./types.js").SocketClass} [WebSocket]
+ * @property {import("./types.js").SocketClass} [WebSocket] to be given where the platform has none, as Node before 22
  * @property {typeof globalThis.fetch | null} [fetch] for networks without WebSocket; `null`: not even then
  * @property {import("./types.js").Clock} [clock]
  * @property {() => number} [random] uniform in [0, 1)
@@ -52,9 +52,11 @@ export class RoomClient {
   /** @type {{promise: Promise<void>, done: () => void} | null} */
   #leaving = null;
 
-  /** @param {RoomOptions} options */
+  /** @param {RoomOptions} options @throws {RoomError} where there is no WebSocket */
   constructor({ roomId, getTicket, storage = null, WebSocket = globalThis.WebSocket, fetch = globalThis.fetch, clock = systemClock, random = Math.random,
     wake = pageEvents(), hidden = pageHidden, doze = true }) {
+    // Node before 22 has none; a ticket's address would be blamed for it.
+    if (!WebSocket) throw new RoomError("no-websocket", "No WebSocket here: pass { WebSocket }, such as that of the package ws.");
     this.#journal = new Journal(storage, roomId, (cause) =>
       this.#fail(new RoomError("storage", `A reload will not be able to go on here: ${cause}`, { cause })));
     const ways = new Ways({

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { RoomClient } from "../room.js";
 import { arrange, enter, synced } from "./arrange.js";
 
 for (const nonsense of ["", "not json", "null", "[]", "7", '"text"', "{}", '{"type":7}', Buffer.alloc(0), Buffer.from([9, 9]), Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 1])]) {
@@ -78,4 +79,9 @@ test("a listener that throws is reported and harms no other", async (t) => {
   await synced(visit);
   assert.deepEqual(seen, ["one", "two"]);
   assert.deepEqual(reported, ["page bug", "page bug", "page bug"]);
+});
+
+test("where there is no WebSocket it says so at once, and what to do", () => {
+  const getTicket = async () => ({ ticket: "t", url: "ws://localhost" });
+  assert.throws(() => new RoomClient({ roomId: "r1", getTicket, WebSocket: null }), { code: "no-websocket", message: /pass \{ WebSocket \}/ });
 });
