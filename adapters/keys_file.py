@@ -4,19 +4,20 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from adapters.data_folder import make_folder
 from vchat.config import ConfigError
 from vchat.keys import KeyPlaceError, KeyRing, dump_ring, load_ring, new_ring
 
 
 def open_ring(path: Path) -> KeyRing:
     """The ring in this file, which only its owner may read. Raises ConfigError."""
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
             _make(path)
         return load_ring(path.read_text())
     except (OSError, ValueError) as error:
-        raise ConfigError([f"The key file {path} cannot be used: {error}."]) from error
+        raise ConfigError([f"The key file {path} cannot be used: {_words(error)}."]) from error
 
 
 class KeyFile:
@@ -31,17 +32,22 @@ class KeyFile:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise KeyPlaceError(f"{self._path} cannot be used: {error}.") from error
+            raise KeyPlaceError(f"{self._path} cannot be used: {_words(error)}.") from error
 
     async def write(self, ring: KeyRing) -> None:
         try:
             draft = _draft(self._path, ring)
             draft.replace(self._path)
         except OSError as error:
-            raise KeyPlaceError(f"{self._path} cannot be written: {error}.") from error
+            raise KeyPlaceError(f"{self._path} cannot be written: {_words(error)}.") from error
 
     async def close(self) -> None:
         return
+
+
+def _words(error: OSError | ValueError) -> str:
+    """An OSError's own begin with a number, and name the file once more."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _draft(path: Path, ring: KeyRing) -> Path:

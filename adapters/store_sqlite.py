@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
+from adapters.complaints import Complaints
+from adapters.data_folder import make_folder
 from vchat.config import ConfigError
 from vchat.errors import Refused, Why
 from vchat.identity import linked
@@ -39,11 +41,13 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         """Open the file, making it and its folder where they are missing. Raises ConfigError."""
+        make_folder(path.parent)
+        self._path = path
+        self._complaints = Complaints()
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = _open(path)
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigError([f"The data file {path} cannot be used: {error}."]) from error
+        except sqlite3.Error as error:
+            raise ConfigError([self._sentence(error)]) from error
         self._thread = ThreadPoolExecutor(1, "store")
 
     async def _run(self, step: Callable[[sqlite3.Connection], T]) -> T:
@@ -58,7 +62,11 @@ class SqliteStore:
         except sqlite3.IntegrityError as error:
             raise Refused(Why.CONFLICT) from error
         except sqlite3.Error as error:
+            self._complaints.say(self._sentence(error))
             raise Refused(Why.UNAVAILABLE) from error
+
+    def _sentence(self, error: sqlite3.Error) -> str:
+        return f"The data file {self._path} cannot be used: {error}."
 
     # Accounts
     async def add_account(self, account: Account) -> None:
@@ -309,6 +317,10 @@ def _open(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")  # durable when a method returns, as promised
         db.execute("PRAGMA foreign_keys = ON")
+        # A page that is no page is otherwise met by whoever asks for what was on it.
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError("it is damaged; put a copy in its place, or move it away")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version < _VERSION:  # every step so far only adds tables
             db.executescript(_SCHEMA)

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from adapters.data_folder import make_folder
 from adapters.keys_file import open_ring
 from local import pages
 from local.front import front
@@ -171,7 +172,8 @@ def _run(settings: Settings) -> None:
     logs = settings.data / _LOGS
     outside = _outside(logs)
     listener = _listener(settings)
-    logs.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.data)
+    logs.mkdir(exist_ok=True)
     functions, relays = _ours(settings, outside, logs)
     allowed = pages.elsewhere(_relay_urls(settings), settings.providers)
     print("Starting Redis, the emulators, the functions and the relays …", flush=True)

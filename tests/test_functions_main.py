@@ -237,6 +237,12 @@ def test_a_broken_key_file_is_one_clear_sentence(tmp_path, content):
     assert path.read_bytes() == content
 
 
+def test_a_folder_for_a_key_file_is_one_clear_sentence(tmp_path):
+    with pytest.raises(ConfigError) as wrong:
+        open_ring(tmp_path)
+    assert wrong.value.problems == [f"The key file {tmp_path} cannot be used: Is a directory."]
+
+
 async def test_a_broken_data_file_says_so_in_the_log_and_reveals_nothing(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "vchat.db").write_bytes(b"not a database" * 100)

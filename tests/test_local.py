@@ -204,7 +204,8 @@ def test_a_taken_port_is_one_clear_sentence(tmp_path):
 
 def test_a_data_folder_that_is_a_file_is_one_clear_sentence(tmp_path):
     (tmp_path / "data").write_text("not a folder")
-    assert str(tmp_path / "data") in refused_start(tmp_path, PORT="0")
+    sentence = f"The data folder {tmp_path / 'data'} is a file, not a folder."
+    assert refused_start(tmp_path, PORT="0").splitlines()[1:] == [sentence]
 
 
 def test_a_broken_data_file_is_one_clear_sentence(tmp_path):

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from adapters.keys_file import open_ring
 from adapters.store_sqlite import SqliteStore
 from tests.test_store import NOW, TODAY, a_room, an_account
 from vchat.config import ConfigError
@@ -71,12 +72,13 @@ def folder_there(path):
     path.mkdir()
 
 
-def file_in_the_way(path):
-    path.parent.rmdir()
-    path.parent.write_text("a file where the folder should be")
+def damaged_file(path):
+    asyncio.run(SqliteStore(path).close())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
 
 
-@pytest.mark.parametrize("spoil", [broken_file, newer_file, folder_there, file_in_the_way])
+@pytest.mark.parametrize("spoil", [broken_file, newer_file, folder_there, damaged_file])
 def test_a_file_that_cannot_be_used_is_one_clear_sentence(tmp_path, spoil):
     path = tmp_path / "data" / "vchat.db"
     path.parent.mkdir()
@@ -88,12 +90,26 @@ def test_a_file_that_cannot_be_used_is_one_clear_sentence(tmp_path, spoil):
     assert problem.endswith(".")
 
 
-async def test_a_file_that_breaks_later_is_unavailable(tmp_path):
+@pytest.mark.parametrize("use", [SqliteStore, open_ring])
+def test_a_file_where_the_folder_should_be_is_one_clear_sentence(tmp_path, use):
+    folder = tmp_path / "data"
+    folder.write_text("not a folder")
+    with pytest.raises(ConfigError) as wrong:
+        use(folder / "file")
+    assert wrong.value.problems == [f"The data folder {folder} is a file, not a folder."]
+    with pytest.raises(ConfigError) as wrong:
+        use(folder / "within" / "file")
+    assert "cannot be made: Not a directory." in str(wrong.value)
+
+
+async def test_a_file_that_breaks_later_is_unavailable_and_the_log_says_why(tmp_path, caplog):
     store = SqliteStore(tmp_path / "vchat.db")
     store._db.execute("DROP TABLE rooms")
     with pytest.raises(Refused) as refused:
         await store.public_rooms(query="", limit=1, cursor=None, now=TODAY)
     assert refused.value.why is Why.UNAVAILABLE
+    (said,) = [record.message for record in caplog.records]
+    assert said == f"The data file {tmp_path / 'vchat.db'} cannot be used: no such table: rooms."
     await store.close()
 
 
