@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from adapters.state_redis import RedisState
 from tests.components import need
-from tests.emulators import running
+from tests.emulators import Server, running
 from tests.relays import close_sockets
 
 if TYPE_CHECKING:
@@ -42,6 +42,16 @@ class ManualClock:
 def _redis_port() -> Iterator[int]:
     for server in running("redis"):
         yield server.port
+
+
+@pytest.fixture(scope="session", name="pubsub")
+def _pubsub() -> Iterator[Server]:
+    yield from running("pubsub")
+
+
+@pytest.fixture(scope="session", name="firestore")
+def _firestore() -> Iterator[Server]:
+    yield from running("firestore")
 
 
 @pytest.fixture(name="clock")

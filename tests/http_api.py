@@ -13,6 +13,8 @@ import uvicorn
 from jsonschema import Draft202012Validator
 from starlette.types import ASGIApp
 
+from tests.brief_server import BriefServer
+
 OPENAPI = json.loads((Path(__file__).parents[1] / "docs" / "openapi.json").read_text())
 
 
@@ -23,15 +25,12 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
     with socket.socket(proto=socket.IPPROTO_TCP) as sock:
         sock.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, log_level="error", lifespan="off", access_log=False)
-        config.load()
-        server = uvicorn.Server(config)
-        server.lifespan = config.lifespan_class(config)
-        # Not server.serve(), whose loop looks for the end only ten times a second.
-        await server.startup(sockets=[sock])
+        server = BriefServer(config)
+        await server.begin(sock)
         try:
             yield f"http://127.0.0.1:{sock.getsockname()[1]}"
         finally:
-            await server.shutdown(sockets=[sock])
+            await server.end()
 
 
 class Api:

@@ -17,6 +17,7 @@ from adapters.bus_memory import InProcessBus
 from adapters.state_redis import RedisState
 from relay.app import SUBPROTOCOL, Relay, Services
 from relay.serve import bind, config
+from tests.brief_server import BriefServer
 from tests.streams import StreamConnection
 from vchat import ticks, tokens
 from vchat.admitting import USUAL as ADMITTING
@@ -274,8 +275,8 @@ async def running_relay(
         )
     )
     listener = bind("127.0.0.1", 0)
-    serving = uvicorn.Server(config(relay.application(), **server))
-    task = asyncio.create_task(serving._serve([listener]))
+    serving = BriefServer(config(relay.application(), **server))
+    await serving.begin(listener)
     relay.hub.start()
     port = listener.getsockname()[1]
     try:
@@ -283,5 +284,4 @@ async def running_relay(
     finally:
         await relay.hub.dismiss(2)
         await relay.hub.stop()
-        serving.should_exit = True
-        await task
+        await serving.end()

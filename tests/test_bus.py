@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 
 import pytest
@@ -16,7 +16,7 @@ from adapters.bus_pubsub import PubSubBus
 from adapters.pubsub_channels import Channels
 from adapters.pubsub_names import subscription_path, topic_path
 from adapters.pubsub_wire import Wire
-from tests.emulators import Server, running
+from tests.emulators import Server
 from vchat.bus import Bus
 from vchat.errors import Refused, Why
 from vchat.ids import new_id, new_room_id
@@ -69,25 +69,20 @@ class OverPubSub:
         await self.wire.close()
 
 
-@pytest.fixture(scope="session", name="server")
-def _server() -> Iterator[Server]:
-    yield from running("pubsub")
-
-
 @pytest.fixture(params=["in-process", "pubsub"], name="buses")
 async def _buses(request) -> AsyncIterator[InProcess | OverPubSub]:
     made = (
         InProcess()
         if request.param == "in-process"
-        else OverPubSub(request.getfixturevalue("server"))
+        else OverPubSub(request.getfixturevalue("pubsub"))
     )
     yield made
     await made.aclose()
 
 
 @pytest.fixture(name="cloud")
-async def _cloud(server) -> AsyncIterator[OverPubSub]:
-    made = OverPubSub(server)
+async def _cloud(pubsub) -> AsyncIterator[OverPubSub]:
+    made = OverPubSub(pubsub)
     yield made
     await made.aclose()
 

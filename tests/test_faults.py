@@ -1,11 +1,10 @@
 """Nothing is lost, repeated or reordered under faults; and the checker would notice if it were."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from tests.emulators import Server, installed, running
+from tests.emulators import installed
 from tests.faults.history import Acked, Entry, Heard, Welcomed, judge
 from tests.faults.run import run
 from tests.faults.schedule import Fault, Kind, schedule
@@ -128,11 +127,6 @@ SHORT = [
 """The short run of every test run; the flush and the long freeze are in `make faults`."""
 GHOST_S = 2 * (limits.LEASE_S + limits.RENEW_S)
 """Twice the promise: CI's machines are slow, and times are not what is judged here."""
-
-
-@pytest.fixture(name="pubsub")
-def _pubsub() -> Iterator[Server]:
-    yield from running("pubsub")
 
 
 async def test_ten_faults_lose_repeat_and_reorder_nothing_and_leave_nobody_behind(tmp_path, pubsub):

@@ -23,22 +23,12 @@ from adapters.store_firestore import FirestoreStore
 from adapters.store_sqlite import SqliteStore
 from functions.janitor import sweep
 from tests.components import free_port
-from tests.emulators import Server, running
+from tests.emulators import Server
 from tests.processes import ROOT, environment
 from tests.relays import new_room
 from tests.test_state import guest
 from vchat.errors import Refused, Why
 from vchat.model import Room
-
-
-@pytest.fixture(name="pubsub", scope="module")
-def _pubsub() -> Iterator[Server]:
-    yield from running("pubsub")
-
-
-@pytest.fixture(name="firestore", scope="module")
-def _firestore() -> Iterator[Server]:
-    yield from running("firestore")
 
 
 @contextmanager

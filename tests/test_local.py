@@ -16,10 +16,12 @@ from tests.processes import ROOT, environment, local
 from tests.relays import open_socket
 from vchat import ticks
 
+ELSEWHERE = "http://localhost:5173"
 
-@pytest.fixture(name="server")
-def _server(tmp_path):
-    with local(tmp_path / "data") as server:
+
+@pytest.fixture(scope="module", name="server")
+def _server(tmp_path_factory):
+    with local(tmp_path_factory.mktemp("house") / "data", VCHAT_ORIGINS=ELSEWHERE) as server:
         yield server
 
 
@@ -39,7 +41,7 @@ async def test_two_people_meet_with_nothing_but_the_one_process(http):
     assert (await there.text("chat"))["text"] == "hello"
     assert (await there.tick())[1] == [(here.welcome["seat"], 1, b"\xc8hi")]
     listed = (await http.get("/rooms")).json()["items"]
-    assert [(one["id"], one["occupancy"]) for one in listed] == [(room["id"], 2)]
+    assert (room["id"], 2) in [(one["id"], one["occupancy"]) for one in listed]
     members = (await aya.call("GET", f"/rooms/{room['id']}/members")).json()["items"]
     assert {member["name"] for member in members} == {"Aya", "Ben"}
 
@@ -83,20 +85,17 @@ async def test_the_page_comes_with_a_policy_that_keeps_it_to_its_own_origin(serv
     assert (source.status_code, source.json()["code"]) == (404, "not-found")
 
 
-async def test_a_page_from_a_development_server_of_its_own_may_come_too(tmp_path):
-    elsewhere = {"Origin": "http://localhost:5173"}
-    with local(tmp_path / "data", VCHAT_ORIGINS=elsewhere["Origin"]) as server:
-        async with httpx.AsyncClient(base_url=f"{server.url}/api", headers=elsewhere) as http:
-            asks = {"Access-Control-Request-Method": "POST"}
-            preflight = await http.options("/auth/guest", headers=asks)
-            assert preflight.headers["access-control-allow-origin"] == elsewhere["Origin"]
-            aya = await Person.guest(http, "Aya")
-            path = f"/rooms/{(await aya.make_room())['id']}/tickets"
-            for origin in (elsewhere, {"Origin": server.url}):
-                ticket = (await aya.call("POST", path, {})).json()
-                browser = await open_socket(ticket["url"], additional_headers=origin)
-                await browser.send(type="hello", ticket=ticket["ticket"])
-                assert (await browser.text())["type"] == "welcome"
+async def test_a_page_from_a_development_server_of_its_own_may_come_too(server, http):
+    asks = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "POST"}
+    preflight = await http.options("/auth/guest", headers=asks)
+    assert preflight.headers["access-control-allow-origin"] == ELSEWHERE
+    aya = await Person.guest(http, "Aya")
+    path = f"/rooms/{(await aya.make_room())['id']}/tickets"
+    for origin in (ELSEWHERE, server.url):
+        ticket = (await aya.call("POST", path, {})).json()
+        browser = await open_socket(ticket["url"], additional_headers={"Origin": origin})
+        await browser.send(type="hello", ticket=ticket["ticket"])
+        assert (await browser.text())["type"] == "welcome"
 
 
 WHAT_BROWSERS_HAVE = """
@@ -111,7 +110,7 @@ for (const name in given) Object.defineProperty(globalThis, name, { value: given
 """
 
 
-def test_what_the_sdks_readme_begins_with_runs_as_it_is(server, tmp_path):
+def test_what_the_sdks_readme_begins_with_runs_as_it_is(tmp_path):
     client = ROOT / "client"
     if not (client / "node_modules" / "ws").exists():
         pytest.skip("the SDK's own packages are missing: make client-check")
@@ -119,20 +118,21 @@ def test_what_the_sdks_readme_begins_with_runs_as_it_is(server, tmp_path):
     (tmp_path / "node_modules" / "vchat-client").symlink_to(client)  # as `npm i` does with a folder
     (tmp_path / "browser.mjs").write_text(WHAT_BROWSERS_HAVE % (client / "node_modules"))
     example = re.search(r"```js\n(.*?)```", (client / "README.md").read_text(), re.DOTALL)
-    program = example[1].replace("http://localhost:8080", server.url)
-    (tmp_path / "page.mjs").write_text(program + "await room.leave(); process.exit();")
-    for _ in range(2):  # on a server without a room, and with one
-        said = subprocess.run(
-            [need("node"), "--import", "./browser.mjs", "page.mjs"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert (said.returncode, said.stderr) == (0, "")
-        assert said.stdout.splitlines()[-2:] == ["Yuki hello", "left "]
-    rooms = httpx.get(f"{server.url}/api/rooms").json()["items"]
+    with local(tmp_path / "data") as server:
+        program = example[1].replace("http://localhost:8080", server.url)
+        (tmp_path / "page.mjs").write_text(program + "await room.leave(); process.exit();")
+        for _ in range(2):  # on a server without a room, and with one
+            said = subprocess.run(
+                [need("node"), "--import", "./browser.mjs", "page.mjs"],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+            assert (said.returncode, said.stderr) == (0, "")
+            assert said.stdout.splitlines()[-2:] == ["Yuki hello", "left "]
+        rooms = httpx.get(f"{server.url}/api/rooms").json()["items"]
     assert [room["name"] for room in rooms] == ["Hello"]
 
 
@@ -154,14 +154,16 @@ async def test_what_people_made_survives_a_restart(tmp_path):
             assert (await again.join(room["id"])).welcome["role"] == "owner"
 
 
-async def test_everybody_hears_of_the_end_before_the_process_goes(server, http):
-    aya = await Person.guest(http, "Aya")
-    browser = await aya.join((await aya.make_room())["id"])
-    server.process.send_signal(signal.SIGTERM)
+async def test_everybody_hears_of_the_end_before_the_process_goes(tmp_path):
+    with local(tmp_path / "data") as server:
+        async with httpx.AsyncClient(base_url=f"{server.url}/api") as http:
+            aya = await Person.guest(http, "Aya")
+            browser = await aya.join((await aya.make_room())["id"])
+        server.process.send_signal(signal.SIGTERM)
 
-    closed = await browser.closed()
-    assert (closed.code, closed.bye["code"]) == (4001, 4001)
-    assert await asyncio.to_thread(server.process.wait, 15) == 0
+        closed = await browser.closed()
+        assert (closed.code, closed.bye["code"]) == (4001, 4001)
+        assert await asyncio.to_thread(server.process.wait, 15) == 0
 
 
 async def test_the_process_lets_go_of_what_it_called_and_ends_without_a_word(tmp_path):
@@ -219,7 +221,7 @@ def test_every_wrong_setting_is_named_at_once(tmp_path):
 
 
 async def test_fifty_people_at_twenty_hertz_see_everyone_and_lose_nothing(http):
-    """The real process, 50 browsers moving at 20 Hz and talking, for ten seconds."""
+    """The real process, 50 browsers moving at 20 Hz and talking, for five seconds."""
     host = await Person.guest(http, "Host")
     room = await host.make_room(capacity=50)
     people = [await Person.guest(http, f"User {n}") for n in range(50)]
@@ -227,19 +229,19 @@ async def test_fifty_people_at_twenty_hertz_see_everyone_and_lose_nothing(http):
     seats = {browser.welcome["seat"] for browser in browsers}
     assert len(seats) == 50
     loop = asyncio.get_running_loop()
-    end = loop.time() + 10
-    chats = 4
+    end = loop.time() + 5
+    chats = 2
 
     async def act(n: int) -> None:
-        for seq in range(200):
+        for seq in range(100):
             await browsers[n].pose(seq, b"\xc8" + seq.to_bytes(2, "little"))
             if seq % 50 == 25:
                 await browsers[n].send(type="chat", id=f"m{seq}", text=f"{n} at {seq}")
-            await asyncio.sleep(max(0.0, end - 10 + seq * 0.05 - loop.time()))
+            await asyncio.sleep(max(0.0, end - 5 + seq * 0.05 - loop.time()))
 
     async def watch(n: int) -> tuple[list[int], dict[int, int]]:
         offsets, last = [], {}
-        while len(offsets) < 50 * chats or set(last.values()) != {199} or len(last) < 50:
+        while len(offsets) < 50 * chats or set(last.values()) != {99} or len(last) < 50:
             frame = await browsers[n].next(30)
             if isinstance(frame, bytes):
                 last.update({seat: seq for seat, seq, _ in ticks.parse_tick(frame)[3]})

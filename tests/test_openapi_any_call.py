@@ -3,18 +3,9 @@
 import asyncio
 from typing import Any
 
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
-from schemathesis.checks import not_a_server_error
-from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from functions.app import OPERATIONS
 from tests.http_api import OPENAPI, Guest
@@ -24,13 +15,6 @@ from tests.identity_world import _log as _log
 
 EXAMPLES = 6
 """Of every operation, with what the file allows and again with what it does not."""
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_headers_conformance,
-    response_schema_conformance,
-]
 # The account or the room that these end must not be the one of all the others.
 FATAL = {"deleteMe", "deleteRoom"}
 
@@ -55,6 +39,9 @@ async def test_every_answer_to_any_call_is_a_described_one(house: House, monkeyp
 def _ask_all(
     base: str, owner: Guest, spare: Guest, rooms: dict[bool, list[str]]
 ) -> set[tuple[str, int]]:
+    import schemathesis  # slow to import, and every worker reads this file
+    from schemathesis.generation import GenerationMode
+
     asked: set[tuple[str, int]] = set()
     schema = schemathesis.openapi.from_dict(OPENAPI)
     for found in schema.get_all_operations():
@@ -78,6 +65,17 @@ def _ask(
     asked: set[tuple[str, int]],
     name: str,
 ) -> None:
+    from schemathesis import checks as common
+    from schemathesis.specs.openapi import checks as described
+
+    checks = [
+        common.not_a_server_error,
+        described.status_code_conformance,
+        described.content_type_conformance,
+        described.response_headers_conformance,
+        described.response_schema_conformance,
+    ]
+
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
@@ -94,7 +92,7 @@ def _ask(
             case.path_parameters["roomId"] = room
         headers = {"Authorization": f"Bearer {who.token}"} if signed_in else {}
         response = case.call_and_validate(
-            base_url=base, headers=headers, checks=CHECKS, allow_redirects=False
+            base_url=base, headers=headers, checks=checks, allow_redirects=False
         )
         # `default` is for what is our own fault alone.
         assert str(response.status_code) in case.operation.definition.raw["responses"]

@@ -1,7 +1,7 @@
 """The janitor deletes what nobody uses, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -12,14 +12,9 @@ from adapters.pubsub_janitor import PubSubJanitor
 from adapters.pubsub_names import subscription_path, topic_path
 from adapters.pubsub_wire import Wire
 from tests.components import free_port
-from tests.emulators import Server, running
+from tests.emulators import Server
 from vchat.errors import Refused, Why
 from vchat.ids import new_id, new_room_id
-
-
-@pytest.fixture(scope="module", name="server")
-def _server() -> Iterator[Server]:
-    yield from running("pubsub")
 
 
 class World:
@@ -47,8 +42,8 @@ class World:
 
 
 @pytest.fixture(name="world")
-async def _world(server) -> AsyncIterator[World]:
-    made = World(server)
+async def _world(pubsub) -> AsyncIterator[World]:
+    made = World(pubsub)
     yield made
     await made.janitor.close()
     await made.wire.close()
@@ -92,10 +87,10 @@ async def test_a_dry_run_counts_and_deletes_nothing(world):
     assert await world.everything() == before
 
 
-async def test_two_janitors_at_once_do_no_harm(world, server):
+async def test_two_janitors_at_once_do_no_harm(world, pubsub):
     for _ in range(15):
         await world.room("dead")
-    other = PubSubJanitor(world.project, emulator=server.address)
+    other = PubSubJanitor(world.project, emulator=pubsub.address)
     both = await asyncio.gather(world.janitor.sweep(world.hosts), other.sweep(world.hosts))
     await other.close()
     assert [done.failed for done in both] == [0, 0]
@@ -120,11 +115,11 @@ async def test_what_there_is_no_time_for_is_put_off(world):
     assert (done.put_off, done.deleted_topics) == (1, 0)
 
 
-async def test_a_relay_at_work_keeps_hearing(world, server):
+async def test_a_relay_at_work_keeps_hearing(world, pubsub):
     room_id = new_room_id()
     world.alive[room_id] = {"relay-a"}
-    a = PubSubBus(world.project, instance="relay-a", emulator=server.address)
-    b = PubSubBus(world.project, instance="relay-b", emulator=server.address)
+    a = PubSubBus(world.project, instance="relay-a", emulator=pubsub.address)
+    b = PubSubBus(world.project, instance="relay-b", emulator=pubsub.address)
     async with a.listen(room_id) as messages, asyncio.timeout(30):
         while a.gauges.subscriptions == 0:  # noqa: ASYNC110 - it is made in the background
             await asyncio.sleep(0.02)
@@ -135,10 +130,10 @@ async def test_a_relay_at_work_keeps_hearing(world, server):
     await b.close()
 
 
-async def test_who_comes_to_a_room_while_its_topic_is_deleted_hears_all_the_same(world, server):
+async def test_who_comes_to_a_room_while_its_topic_is_deleted_hears_all_the_same(world, pubsub):
     room_id = await world.room()
-    late = PubSubBus(world.project, instance="late", emulator=server.address)
-    other = PubSubBus(world.project, instance="other", emulator=server.address)
+    late = PubSubBus(world.project, instance="late", emulator=pubsub.address)
+    other = PubSubBus(world.project, instance="other", emulator=pubsub.address)
     delete = world.janitor._wire.delete_topic
     async with AsyncExitStack() as stack:
 

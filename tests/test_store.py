@@ -1,14 +1,13 @@
 """What every store promises; the fixture `store` runs the suite over each adapter."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 
 from adapters.store_firestore import FirestoreStore
 from adapters.store_sqlite import SqliteStore
-from tests.emulators import Server, running
 from vchat.errors import Refused, Why
 from vchat.ids import new_id, new_room_id, new_user_id
 from vchat.model import (
@@ -28,11 +27,6 @@ from vchat.times import rfc3339
 NOW = 1_795_000_000
 TODAY = rfc3339(NOW)
 DAY = 24 * 3600
-
-
-@pytest.fixture(scope="session")
-def firestore() -> Iterator[Server]:
-    yield from running("firestore")
 
 
 # Another adapter joins the suite here: a branch that yields an empty store, and a name in params.

@@ -12,13 +12,12 @@ from adapters import store_firestore
 from adapters.firestore_documents import best_gram, grams, key
 from adapters.store_firestore import FirestoreStore
 from tests.components import free_port
-from tests.test_store import DAY, NOW, TODAY, a_room, an_account, an_invite, firestore, rotate
+from tests.test_store import DAY, NOW, TODAY, a_room, an_account, an_invite, rotate
 from vchat.errors import Refused, Why
 from vchat.ids import new_id
 from vchat.model import Identity
 from vchat.store import Family, Rotation
 
-__all__ = ["firestore"]
 DECLARED = json.loads((Path(__file__).parent.parent / "infra/firestore.json").read_text())
 
 
