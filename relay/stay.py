@@ -33,20 +33,26 @@ class Stay:
     session: str
     line: Line
     close: Close
-    migrate: Migrate
-    judge: Callable[[], bool]
     reject: Callable[[Refused], None]
     me: Member
+    # The conversation's, from the welcome on: nothing is asked of a browser before it.
+    judge: Callable[[], bool] = lambda: False
+    migrate: Migrate = lambda after_ms, grace_s, why: None
     generation: int = 0
     known: int = 0
     lagging: bool = False
     seat: int = 0
     credit: int = 0
     heard: bool = False
+    over: bool = False
     arriving: list[Event] = field(default_factory=list)
     # The room's, once the browser was welcomed.
     came: deque[tuple[Watcher, bytes]] = field(default_factory=lambda: _NOTHING)
     wake: Callable[[], None] = lambda: None
+
+    def mute(self) -> None:
+        """Nothing that still waits to be shown is: the room may have forgotten the avatar."""
+        self.credit, self.over = 0, True
 
     def on_pose(self, frame: bytes) -> None:
         """A pose frame came: it is judged and read when the room's next tick is made."""

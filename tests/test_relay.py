@@ -544,7 +544,7 @@ async def test_a_session_that_was_not_refreshed_ends(state, room, way):
 
 async def test_a_silent_connection_is_pinged_and_then_closed(relay, room, monkeypatch):
     monkeypatch.setattr(limits, "PING_MS", 200)
-    monkeypatch.setattr(limits, "PONG_S", 0.1)
+    monkeypatch.setattr(limits, "PONG_S", 0.5)
     aya = await relay.join(room.id, "aya")
     silent = await relay.join(room.id, "ben")
     silent.answering = False
@@ -725,7 +725,7 @@ async def test_without_the_state_events_are_refused_as_retryable_and_poses_flow(
 async def test_while_the_state_is_away_no_connection_logs_an_error_of_its_own(
     room, monkeypatch, caplog
 ):
-    monkeypatch.setattr("relay.session._KEEP_RESUME_S", 0.02)
+    monkeypatch.setattr("relay.conversation._KEEP_RESUME_S", 0.02)
     server = FakeServer()
     state = RedisState(FakeAsyncRedis(server=server))
     await state.show_room(room)
