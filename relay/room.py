@@ -347,6 +347,9 @@ class Room:
         self._teller.tell(event, urgent=not told_only)
         for stay in self._newcomers:
             stay.arriving.append(event)
+            stay.arriving_bytes += len(event.body)
+            if stay.arriving_bytes > limits.WRITE_BUFFER_BYTES:  # unread as well
+                stay.close(Why.SLOW_READER)
         if not told_only:
             self._heed(read_notice(event.body))
 

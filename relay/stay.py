@@ -46,6 +46,7 @@ class Stay:
     heard: bool = False
     over: bool = False
     arriving: list[Event] = field(default_factory=list)
+    arriving_bytes: int = 0
     # The room's, once the browser was welcomed.
     came: deque[tuple[Watcher, bytes]] = field(default_factory=lambda: _NOTHING)
     wake: Callable[[], None] = lambda: None

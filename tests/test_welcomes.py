@@ -1,6 +1,7 @@
 """What newcomers are given at once, however many they are and however large the room is."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -142,3 +143,21 @@ async def test_who_does_not_read_the_parts_keeps_nobody_else_from_coming_in(monk
         async with asyncio.timeout(limits.HELLO_S / 2):
             while "welcome" not in (one["type"] for one in cho.texts()):  # noqa: ASYNC110 (as above)
                 await asyncio.sleep(0)
+
+
+async def test_what_happens_during_a_welcome_that_is_not_read_is_kept_only_up_to_a_bound(
+    monkeypatch,
+):
+    monkeypatch.setattr(limits, "WELCOME_BYTES", 1)
+    monkeypatch.setattr(limits, "WRITE_BUFFER_BYTES", 1000)
+    async with bare_room() as room:
+        aya, _ = await room.sit("aya")
+        bee = await room.sit_down("bee", ready=False)
+        while not bee.sent:  # noqa: ASYNC110 (a line tells nobody)
+            await asyncio.sleep(0)
+        for n in range(3):
+            chat = {"type": "chat", "id": f"c{n}", "text": "x" * 500}
+            aya.ear.on_text(json.dumps(chat))
+        async with asyncio.timeout(limits.HELLO_S / 2):
+            await bee.task
+        assert bee.code == 4003
