@@ -23,9 +23,13 @@ from console.bot import USUAL, Bot, Habits
 from console.ledger import Ledger, Spread
 from console.recording import Track, synthetic
 from console.server import OwnServer
+from vchat import limits
 
 SAMPLE_S = 5.0
 SETTLE_S = 20.0
+WARM_S = limits.DEDUPE_S + 2 * 60.0
+"""After so long a server remembers no more than before: the ids of messages and, for less, used
+tickets and resume tokens; with some time for what has expired to be swept."""
 _KINDS: tuple[Kind, ...] = ("walk", "dance", "idle", "walk")
 _AT_ONCE = 8
 
@@ -66,14 +70,16 @@ class Report:
 
     @property
     def memory_growth_pct(self) -> float | None:
-        """Of the server's memory, from the third quarter of the time to the fourth: before that
-        logs and remembered message ids (15 minutes) still fill."""
-        quarter = self.seconds / 4
-        third = [kb for at, kb in self.memory_kb if 2 * quarter <= at < 3 * quarter]
-        fourth = [kb for at, kb in self.memory_kb if at >= 3 * quarter]
-        if not third or not fourth:
+        """Of the server's memory, from the first to the second half of the time after it is warm:
+        until then logs and remembered message ids still fill. A short soak is never warm, and
+        compares its last two eighths."""
+        warm_s = max(self.seconds / 2, min(WARM_S, self.seconds * 3 / 4))
+        middle_s = (warm_s + self.seconds) / 2
+        first = [kb for at, kb in self.memory_kb if warm_s <= at < middle_s]
+        second = [kb for at, kb in self.memory_kb if at >= middle_s]
+        if not first or not second:
             return None
-        return (sum(fourth) / len(fourth) / (sum(third) / len(third)) - 1) * 100
+        return (sum(second) / len(second) / (sum(first) / len(first)) - 1) * 100
 
     def line(self) -> str:
         chats = sum((one.chats for one in self.ledgers), Spread())
@@ -111,8 +117,8 @@ async def soak(
     base: str, wish: Wish, say: Callable[[str], None], server: OwnServer | None = None
 ) -> Report:
     """Put everybody into their rooms, let them live, and see that all was heard by all."""
-    limits = httpx.Limits(max_connections=_AT_ONCE)
-    async with httpx.AsyncClient(base_url=base, limits=limits) as http:
+    few = httpx.Limits(max_connections=_AT_ONCE)
+    async with httpx.AsyncClient(base_url=base, limits=few) as http:
         accounts = await _sign_in(http, wish.rooms * wish.people, say)
         ledgers: list[Ledger] = []
         bots: list[Bot] = []

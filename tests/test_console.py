@@ -22,10 +22,11 @@ from console.census import census
 from console.ledger import Ledger
 from console.recording import Recorder, synthetic
 from console.seat import Ended, Seat
-from console.soak import Wish, soak
+from console.soak import Report, Wish, soak
 from console.watch import Watch
 from tests.meeting import Meeting
 from tests.meeting import _meeting as _meeting
+from vchat import limits
 from vchat.pose import PoseDecoder, PoseEncoder
 from vchat.ticks import parse_pose
 
@@ -288,6 +289,22 @@ async def test_a_soak_finds_what_a_connection_swallows(
     report = await soak(meeting.api.base, wish, lambda line: None)
     assert json.loads(report.line())["lost"] > 0
     assert not report.good
+
+
+@pytest.mark.parametrize(("minutes", "flat"), [(60, True), (30, True), (4, False)])
+def test_growth_is_counted_from_when_the_server_remembers_all_it_will(
+    minutes: int, flat: bool
+) -> None:
+    filling_s = limits.DEDUPE_S + 60
+
+    def memory_kb(at: float) -> int:
+        return 50_000 + round(min(at, filling_s) * 50_000 / filling_s)
+
+    report = Report(Wish(1, 1, minutes=minutes, hz=20), [], [], minutes * 60, settled=True)
+    report.memory_kb = [(at, memory_kb(at)) for at in range(0, minutes * 60, 5)]
+    growth = report.memory_growth_pct
+    assert growth is not None
+    assert (growth < 0.01) is flat  # in less time it is still filling, and that is to be seen
 
 
 async def test_bots_move_as_a_recording_does(meeting: Meeting) -> None:
