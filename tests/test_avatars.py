@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from demo.make_avatars import AVATARS, files
+from demo.tailor.looks import LOOKS
 from vchat.pose import BONES, EXPRESSIONS
 
-MADE = files()
-MODELS = [name for name in MADE if name.endswith(".vrm")]
+MODELS = [f"{name}.vrm" for name in LOOKS]
 REQUIRED = {
     *("hips", "spine", "chest", "upperChest", "neck", "head", "leftEye", "rightEye"),
     *(
@@ -71,20 +71,25 @@ class Model:
         return [p for mesh in self.gltf["meshes"] for p in mesh["primitives"]]
 
 
+@pytest.fixture(scope="module", name="made")
+def _made() -> dict[str, bytes]:
+    return files()
+
+
 @pytest.fixture(params=MODELS)
-def model(request: pytest.FixtureRequest) -> Model:
-    return Model(MADE[request.param])
+def model(request: pytest.FixtureRequest, made: dict[str, bytes]) -> Model:
+    return Model(made[request.param])
 
 
-def test_the_committed_files_are_what_the_program_writes():
+def test_the_committed_files_are_what_the_program_writes(made):
     there = {path.name: path.read_bytes() for path in AVATARS.iterdir()}
-    assert there == MADE, "run: python -m demo.make_avatars"
+    assert there == made, "run: python -m demo.make_avatars"
 
 
-def test_there_are_several_looks_and_each_is_small():
+def test_there_are_several_looks_and_each_is_small(made):
     assert len(MODELS) >= 4
-    assert all(len(MADE[name]) < 400_000 for name in MODELS)
-    listed = json.loads(MADE["avatars.json"])["avatars"]
+    assert all(len(made[name]) < 400_000 for name in MODELS)
+    listed = json.loads(made["avatars.json"])["avatars"]
     assert [entry["file"] for entry in listed] == MODELS
     assert all(entry["id"] and entry["name"] for entry in listed)
 

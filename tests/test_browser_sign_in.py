@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -18,7 +17,7 @@ from vchat.vault import new_vault_key
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(loop_scope="session", name="hub")
+@pytest_asyncio.fixture(scope="module", loop_scope="session", name="hub")
 async def _hub() -> AsyncIterator[tuple[FakeHub, str]]:
     hub = FakeHub()
     async with serving(hub.app()) as base:
@@ -26,9 +25,10 @@ async def _hub() -> AsyncIterator[tuple[FakeHub, str]]:
         yield hub, base
 
 
-@pytest.fixture(name="url")
-def _url(hub: tuple[FakeHub, str], tmp_path: Path):
+@pytest.fixture(scope="module", name="url")
+def _url(hub: tuple[FakeHub, str], tmp_path_factory: pytest.TempPathFactory):
     fake, base = hub
+    folder = tmp_path_factory.mktemp("house")
     port = free_port()
     settings = {
         "VROID_CLIENT_ID": CLIENT_ID,
@@ -38,9 +38,9 @@ def _url(hub: tuple[FakeHub, str], tmp_path: Path):
         "VCHAT_RETURN_URLS": f"http://localhost:{port}/",
     }
     fake.redirect_uri = f"http://localhost:{port}/api/auth/vroid/callback"
-    with local(tmp_path / "data", port, **settings) as server:
+    with local(folder / "data", port, **settings) as server:
         yield server.url
-    said = (tmp_path / "data.log").read_text()
+    said = (folder / "data.log").read_text()
     assert not [secret for secret in fake.secrets() if secret in said]
 
 
@@ -77,9 +77,9 @@ async def test_a_person_signs_in_at_the_hub_and_out_again(url, hub, arrive):
     assert again.status == 401
 
 
-async def test_who_does_not_agree_is_told_and_may_be_a_guest(url, hub, arrive):
+async def test_who_does_not_agree_is_told_and_may_be_a_guest(url, hub, arrive, monkeypatch):
     fake, _ = hub
-    fake.deny = True
+    monkeypatch.setattr(fake, "deny", True)
     one = await arrive()
     await one.page.goto(url)
     await one.page.get_by_test_id("sign-in").click()
@@ -114,9 +114,11 @@ async def is_seen_in(user_id: str, body: str, by: Visitor) -> None:
     await by.until(shown, arg=[user_id, body])
 
 
-async def test_a_model_of_the_hub_is_chosen_worn_and_seen_with_its_author(url, hub, arrive):
+async def test_a_model_of_the_hub_is_chosen_worn_and_seen_with_its_author(
+    url, hub, arrive, monkeypatch
+):
     fake, _ = hub
-    fake.models["100"]["name"] = "Kite"
+    monkeypatch.setitem(fake.models["100"], "name", "Kite")
     aya, ben, guest = [await arrive("light") for _ in range(3)]
     await came_in_by_the_hub(aya, url)
     page = aya.page
@@ -151,7 +153,7 @@ async def test_a_model_of_the_hub_is_chosen_worn_and_seen_with_its_author(url, h
     await is_seen_in(aya_id, "Luna", aya)
 
     # Another person of the Hub loads it with a licence of their own, straight from where it lies.
-    fake.user = SOMEBODY_ELSE
+    monkeypatch.setattr(fake, "user", SOMEBODY_ELSE)
     await came_in_by_the_hub(ben, url)
     fake.fetched.clear()
     await ben.page.goto(aya.page.url)

@@ -67,7 +67,13 @@ def descendants(pid: int) -> set[int]:
 
 
 def alive(pids: set[int]) -> set[int]:
-    return {pid for pid in pids if Path(f"/proc/{pid}").exists()}
+    """Who is there still, when those that end by themselves had time to: gcloud's own, say."""
+    end = time.monotonic() + _STOP_S
+    while there := {pid for pid in pids if Path(f"/proc/{pid}").exists()}:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.05)
+    return there
 
 
 @contextmanager
