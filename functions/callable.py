@@ -22,7 +22,7 @@ from functions.exchange import account_of
 from functions.lookup import find_room
 from functions.rates import spend
 from functions.services import Services
-from functions.shapes import RoomView
+from functions.shapes import RoomView, view_of
 from functions.speech import hang_up
 from functions.telling import tell
 from functions.voice import remember_caller
@@ -67,7 +67,7 @@ async def join_room(call: Call, services: Services) -> Answer:
     """Whether the caller may enter. Being there is the relay's or LiveKit's to say."""
     await judge_entry(call, services)
     members = await services.state.members(call.room.id)
-    view = RoomView(**msgspec.structs.asdict(call.room), occupancy=len(members))
+    view = view_of(call.room, len(members))
     return _room(view, tuple(member.user_id for member in members))
 
 

@@ -170,10 +170,10 @@ def _running(*servers: Server) -> Iterator[None]:
 
 def _run(settings: Settings) -> None:
     logs = settings.data / _LOGS
-    outside = _outside(logs)
-    listener = _listener(settings)
     make_folder(settings.data)
     logs.mkdir(exist_ok=True)
+    outside = _outside(logs)
+    listener = _listener(settings)
     functions, relays = _ours(settings, outside, logs)
     allowed = pages.elsewhere(_relay_urls(settings), settings.providers)
     print("Starting Redis, the emulators, the functions and the relays …", flush=True)

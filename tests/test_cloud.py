@@ -16,13 +16,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-import local.cloud
 from tests.components import free_port
 from tests.emulators import installed
 from tests.people import Person
 from tests.processes import ROOT, environment
 from tests.relays import Browser, open_socket
-from vchat.config import ConfigError
 
 ELSEWHERE = {"Origin": "http://localhost:5173"}
 _START_S = 120
@@ -274,8 +272,7 @@ def test_every_wrong_setting_is_named_at_once(tmp_path):
 def test_a_data_folder_that_is_a_file_is_one_clear_sentence(tmp_path):
     data = tmp_path / "data"
     data.write_text("not a folder")
-    with pytest.raises(ConfigError, match="is a file, not a folder"):
-        local.cloud._ours(local.cloud.read_settings({"VCHAT_DATA": str(data)}), {})
+    assert f"{data} is a file, not a folder" in refused_start(tmp_path)
 
 
 def test_a_taken_port_is_one_clear_sentence(tmp_path):

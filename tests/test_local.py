@@ -36,9 +36,8 @@ async def test_two_people_meet_with_nothing_but_the_one_process(http):
     room = await aya.make_room()
     here, there = await aya.join(room["id"]), await ben.join(room["id"])
     await here.send(type="chat", id="m", text="hello")
-    await here.pose(1, b"\xc8hi")
-
     assert (await there.text("chat"))["text"] == "hello"
+    await here.pose(1, b"\xc8hi")
     assert (await there.tick())[1] == [(here.welcome["seat"], 1, b"\xc8hi")]
     listed = (await http.get("/rooms")).json()["items"]
     assert (room["id"], 2) in [(one["id"], one["occupancy"]) for one in listed]

@@ -543,8 +543,8 @@ async def test_a_session_that_was_not_refreshed_ends(state, room, way):
 
 
 async def test_a_silent_connection_is_pinged_and_then_closed(relay, room, monkeypatch):
-    monkeypatch.setattr(limits, "PING_MS", 200)
-    monkeypatch.setattr(limits, "PONG_S", 0.5)
+    monkeypatch.setattr(limits, "PING_MS", 500)
+    monkeypatch.setattr(limits, "PONG_S", 0.3)
     aya = await relay.join(room.id, "aya")
     silent = await relay.join(room.id, "ben")
     silent.answering = False
