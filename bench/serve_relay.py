@@ -10,6 +10,7 @@ uvicorn's own parts.
 
 import asyncio
 import base64
+import gc
 import sys
 import time
 
@@ -65,6 +66,7 @@ async def _run(
         for port, relay in others
     ]
     port, relay = first
+    gc.freeze()
     await _Server(
         config(relay.application(), fast=fast), lambda: relay.hub.drain(DRAIN_S if others else 1)
     ).serve([bind("127.0.0.1", port)])

@@ -378,7 +378,7 @@ class FastLine(asyncio.Protocol):
 
     def _let_go(self, told: int | None) -> None:
         self._release()
-        ear, self.ear = self.ear, None
+        ear, self.ear, self.on_binary = self.ear, None, _unheard
         self._plain = self.open = self.ready = False
         # A closing transport waits for what is unread, and a stranger may never read it.
         if self._deadline is None:
@@ -418,6 +418,10 @@ class FastLine(asyncio.Protocol):
             write(frame.wire)
             return True
         return not self.open  # Who is gone missed nothing.
+
+
+def _unheard(data: bytes) -> None:
+    pass
 
 
 def _failed(core: Core) -> bool:

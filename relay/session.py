@@ -89,6 +89,9 @@ class Session:
         finally:
             await self._hang_up()
             self._hub.doors.closed += 1
+            if self._stay is not None:
+                self._stay.end()
+                self._stay = None
 
     async def _admitted(self) -> Admission:
         hello = await self._hello()

@@ -26,6 +26,18 @@ class Migrate(Protocol):
     def __call__(self, after_ms: int, grace_s: float, why: Why) -> None: ...
 
 
+def _never() -> bool:
+    return False
+
+
+def _nowhere(after_ms: int, grace_s: float, why: Why) -> None:
+    pass
+
+
+def _nobody() -> None:
+    pass
+
+
 @dataclass(slots=True, eq=False)
 class Stay:
     """`known` is the last event its browser was given."""
@@ -36,8 +48,8 @@ class Stay:
     reject: Callable[[Refused], None]
     me: Member
     # The conversation's, from the welcome on: nothing is asked of a browser before it.
-    judge: Callable[[], bool] = lambda: False
-    migrate: Migrate = lambda after_ms, grace_s, why: None
+    judge: Callable[[], bool] = _never
+    migrate: Migrate = _nowhere
     generation: int = 0
     known: int = 0
     lagging: bool = False
@@ -49,11 +61,16 @@ class Stay:
     arriving_bytes: int = 0
     # The room's, once the browser was welcomed.
     came: deque[tuple[Watcher, bytes]] = field(default_factory=lambda: _NOTHING)
-    wake: Callable[[], None] = lambda: None
+    wake: Callable[[], None] = _nobody
 
     def mute(self) -> None:
         """Nothing that still waits to be shown is: the room may have forgotten the avatar."""
         self.credit, self.over = 0, True
+
+    def end(self) -> None:
+        """Let go of those who hold it: what is left in a ring waits for the garbage collector, and
+        everybody here waits for that."""
+        self.judge, self.migrate, self.wake = _never, _nowhere, _nobody
 
     def on_pose(self, frame: bytes) -> None:
         """A pose frame came: it is judged and read when the room's next tick is made."""

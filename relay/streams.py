@@ -32,6 +32,8 @@ from vchat.rates import Bucket
 _PREFLIGHT_S = 7200
 _HEARTBEAT_S = 15
 """Proxies give up a connection on which nothing comes, many of them after 30 s."""
+_LATER_S = 5
+"""Our own server cuts a stalled answer by itself, and is to be first: it logs nothing then."""
 
 
 class _Open:
@@ -113,7 +115,7 @@ class Streams:
             (ServerSentEvent(data, event=name, sep="\n") async for name, data in line.events()),
             ping=_HEARTBEAT_S,
             ping_message_factory=lambda: ServerSentEvent(comment="", sep="\n"),
-            send_timeout=limits.STALL_S,
+            send_timeout=limits.STALL_S + _LATER_S,
         )
         self._open[line.key] = _Open(room_id, line, asyncio.get_running_loop().time())
         talk = self._talk(scope, line, knock)
