@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
@@ -139,6 +140,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     asked = _parser().parse_args()
+    # Told to end is as good as Ctrl-C: a soak has a server of its own to take along.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(asyncio.run(asked.run(asked)))
     except (Trouble, Ended, Refused, ValueError, OSError) as error:

@@ -257,7 +257,7 @@ class FastLine(asyncio.Protocol):
                 if have - at < head - 4:
                     break
                 size = int.from_bytes(data[at + 2 : at + head - 4], "big")
-            if not second & _MASKED or size > self._max_size:
+            if not second & _MASKED or size > self._max_size - self._kept(first):
                 # Wrong already. The core says why, and need not wait for the rest: so it must not
                 # be given a head of which it does wait for the rest.
                 self._ask_core(data[at:])
@@ -286,6 +286,12 @@ class FastLine(asyncio.Protocol):
             # Only the answer to our close is of interest now, and the core finds it.
             rest, self._rest = self._rest, b""
             self._ask_core(rest)
+
+    def _kept(self, first: int) -> int:
+        """How much of a message in pieces is here already, of which this frame is to be one."""
+        if self._parts is None or first & _CONTROL:
+            return 0
+        return sum(map(len, self._parts[1:]))
 
     def _floods(self, first: int) -> bool:
         """Count what costs its sender nearly nothing: pings, and pieces that may be empty."""

@@ -320,6 +320,15 @@ async def test_a_message_in_endless_pieces_is_given_up():
         browser.transport.abort()
 
 
+async def test_a_message_in_pieces_is_too_large_as_soon_as_the_head_of_one_says_so():
+    async with listening() as (browser, ear):
+        browser.protocol.send_text(b"short", fin=False)
+        head = b"\x80\xff" + (64 * 1024).to_bytes(8, "big") + b"mask"  # allowed, were it alone
+        browser.transport.write(b"".join(browser.protocol.data_to_send()) + head)
+        assert await ear.gone == 1009
+        browser.transport.abort()
+
+
 async def test_a_browser_that_never_reads_is_cut_off_when_the_relay_closes(monkeypatch):
     monkeypatch.setattr("relay.fast_line._CLOSE_S", 0.05)
     async with listening() as (browser, ear):
