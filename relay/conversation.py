@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
@@ -144,10 +145,8 @@ class Conversation:
 
     async def _chat(self, message: Chat) -> None:
         me = self._allowed(Action.CHAT)
-        try:
+        with _telling("$.text"):
             text = clean_text(message.text, most=limits.TEXT_LENGTH)
-        except ValueError as error:
-            raise Refused(Why.INVALID_REQUEST, f"{error} - at `$.text`") from error
         await self._room.pace(me)
         body = events.chat(
             message_id=message.id, seat=me.seat, user_id=me.user_id, name=me.name, text=text
@@ -156,10 +155,8 @@ class Conversation:
 
     async def _signal(self, message: Signal) -> None:
         me = self._allowed(Action.SIGNAL)
-        try:
+        with _telling("$.name"):
             name = clean_line(message.name, most=limits.SIGNAL_NAME_LENGTH)
-        except ValueError as error:
-            raise Refused(Why.INVALID_REQUEST, f"{error} - at `$.name`") from error
         body = events.signal(
             message_id=message.id,
             seat=me.seat,
@@ -282,6 +279,15 @@ class Conversation:
     def _expire_at(self, expires_at: int) -> None:
         seconds = expires_in_s(expires_at, self._clock())
         self._later("expiry", seconds, lambda: self._browser.close(Why.TICKET_EXPIRED))
+
+
+@contextmanager
+def _telling(where: str) -> Iterator[None]:
+    """Refuse a ValueError, saying which part of the message it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refused(Why.INVALID_REQUEST, f"{error} - at `{where}`") from error
 
 
 def expires_in_s(expires_at: int, now: float) -> int:
