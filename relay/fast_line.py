@@ -208,6 +208,8 @@ class FastLine(asyncio.Protocol):
     def hold(self) -> bool:
         if self._fd >= 0 or not self.open or self._transport.is_closing():
             return False
+        if self._transport.get_extra_info("sslcontext") is not None:
+            return False  # what the socket has is not yet what was said
         self._transport.pause_reading()
         self._fd = self._transport.get_extra_info("socket").fileno()
         self._silent = 0

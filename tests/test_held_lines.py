@@ -138,6 +138,23 @@ async def test_a_line_that_is_over_is_not_held():
         assert not ear.line.hold()
 
 
+class Encrypted:
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.is_closing = transport.is_closing
+
+    def get_extra_info(self, name: str) -> object:
+        return name == "sslcontext" or None
+
+
+async def test_a_line_that_the_server_itself_encrypts_is_not_held():
+    async with listening() as (browser, ear):
+        transport, ear.line._transport = ear.line._transport, Encrypted(ear.line._transport)
+        assert not ear.line.hold()
+        ear.line._transport = transport
+        await browser.send("heard at once")
+        assert await browser.recv() == "heard"
+
+
 @pytest.fixture(name="relay")
 async def _relay(monkeypatch):
     """One in whose rooms two are many."""
