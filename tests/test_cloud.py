@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,26 +48,35 @@ def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
         )
 
 
-def descendants(pid: int) -> set[int]:
-    """Every process under one, however deep."""
-    parents = {}
+Being = tuple[int, str]
+"""A process: its number, which another may have later, and when it began."""
+
+
+def beings() -> dict[Being, int]:
+    """Every process there is, with its parent's number."""
+    found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
+        with suppress(OSError):
             fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # ended meanwhile
-        parents[int(stat.parent.name)] = int(fields[1])
-    found, last = {pid}, set()
-    while found != last:
-        last = found
-        found = found | {child for child, parent in parents.items() if parent in found}
-    return found - {pid}
+            found[int(stat.parent.name), fields[19]] = int(fields[1])
+    return found
 
 
-def alive(pids: set[int]) -> set[int]:
+def descendants(pid: int) -> set[Being]:
+    """Every process under one, however deep."""
+    parents, below = beings(), set[Being]()
+    while (
+        more := {one for one, above in parents.items() if above in {pid, *(of for of, _ in below)}}
+        - below
+    ):
+        below |= more
+    return below
+
+
+def alive(seen: set[Being]) -> set[Being]:
     """Who is there still, when those that end by themselves had time to: gcloud's own, say."""
     end = time.monotonic() + _STOP_S
-    while there := {pid for pid in pids if Path(f"/proc/{pid}").exists()}:
+    while there := seen & beings().keys():
         if time.monotonic() > end:
             break
         time.sleep(0.05)
@@ -189,7 +198,7 @@ def test_an_end_asked_for_while_it_starts_leaves_nothing_running(tmp_path, child
         installed(kind)
     relays = f"{free_port()},{free_port()}"
     with start(tmp_path, PORT=str(free_port()), RELAY_PORTS=relays) as process:
-        seen: set[int] = set()
+        seen: set[Being] = set()
         asked = False
         while process.poll() is None:
             seen |= descendants(process.pid)
