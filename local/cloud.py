@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,15 +156,15 @@ def _relay_urls(settings: Settings) -> tuple[str, ...]:
 @contextmanager
 def _running(*servers: Server) -> Iterator[None]:
     """All at once, up and down: they take seconds each."""
-    with ThreadPoolExecutor(len(servers)) as pool:
-        starting: list[Future[None]] = []
-        try:
-            starting += [pool.submit(server.start) for server in servers]
-            for start in starting:
+    try:
+        # The pool ends with the last start, whatever came between: what is half started could not
+        # be stopped, and an end may be asked for before all starts are written down here.
+        with ThreadPoolExecutor(len(servers)) as pool:
+            for start in [pool.submit(server.start) for server in servers]:
                 start.result()
-            yield
-        finally:
-            wait(starting)  # what is half started could not be stopped
+        yield
+    finally:
+        with ThreadPoolExecutor(len(servers)) as pool:
             wait([pool.submit(server.stop) for server in servers])
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from local.cloud import _running
 from tests.components import free_port
 from tests.emulators import installed
 from tests.people import Person
@@ -190,6 +192,38 @@ async def test_a_room_on_two_relays_outlives_either_and_nothing_is_left_running(
     cloud.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(cloud.process.wait, _STOP_S) == 0
     assert alive(children) == set()
+
+
+class Slow:
+    """A server that is up only when somebody was asked to end."""
+
+    def __init__(self, asked: threading.Event) -> None:
+        self.asked, self.up = asked, False
+
+    def start(self) -> None:
+        assert self.asked.wait(5)
+        time.sleep(0.05)
+        self.up = True
+
+    def stop(self) -> None:
+        self.up = False
+
+
+class Asked(Slow):
+    """The moment of its start is when the end is asked for."""
+
+    @property
+    def start(self):
+        self.asked.set()
+        raise SystemExit
+
+
+def test_a_server_that_was_about_to_start_when_the_end_was_asked_for_is_ended_as_well():
+    asked = threading.Event()
+    slow = Slow(asked)
+    with pytest.raises(SystemExit), _running(slow, Asked(asked)):
+        pass
+    assert not slow.up
 
 
 @pytest.mark.parametrize("children", [1, 4], ids=["emulators", "functions"])
