@@ -24,10 +24,23 @@ def installed(kind: str) -> Server:
         pytest.skip(text)
 
 
-def running(kind: str) -> Iterator[Server]:
-    """The body of a fixture: a running server of a kind, stopped afterwards."""
+def _started(kind: str) -> Server:
+    # Its port was free when it was chosen; among many tests another socket may take it first.
+    for _ in range(2):
+        server = installed(kind)
+        try:
+            server.start()
+        except RuntimeError:
+            continue
+        return server
     server = installed(kind)
     server.start()
+    return server
+
+
+def running(kind: str) -> Iterator[Server]:
+    """The body of a fixture: a running server of a kind, stopped afterwards."""
+    server = _started(kind)
     try:
         yield server
     finally:
