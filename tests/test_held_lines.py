@@ -2,7 +2,9 @@
 same, whole and in order, and an end is noticed."""
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -222,3 +224,22 @@ async def test_who_floods_a_room_that_polls_is_stopped_as_anywhere(relay, room):
     assert (await people[0].closed()).code == 4005
     await people[1].pose(2, BODY)
     await people[1].tick()
+
+
+async def test_a_session_that_is_over_is_gone_without_the_garbage_collector(relay, room):
+    aya = await relay.join(room.id, "aya")
+    await aya.pose(1, BODY)
+    await aya.send(type="chat", id="c", text="hello")
+    await aya.text("ack")
+    (stay,) = relay.relay.hub.stays()
+    session = weakref.ref(stay.close.__self__)
+    conversation = weakref.ref(stay.judge.__self__)
+    del stay
+    gc.collect()
+    gc.disable()
+    try:
+        await aya.send(type="leave")
+        await aya.closed()
+        await until(lambda: session() is None and conversation() is None)
+    finally:
+        gc.enable()
