@@ -75,9 +75,9 @@ audit: $(VENV)/dev $(VENV)/npm ## Known vulnerabilities in what we depend on (ST
 vchat: $(VENV)/runtime ## Look into a running V-Chat: make vchat ARGS="watch ROOM" (or rooms, census)
 	@$(BIN)/python -m console $(ARGS)
 
-soak: $(VENV)/runtime ## Bots for a while; says what was lost (URL=… ROOMS=2 PEOPLE=8 MINUTES=1 HZ=20 REPLAY=file)
+soak: $(VENV)/runtime ## Bots for a while; says what was lost (URL=… or CLOUD=relays, ROOMS=2 PEOPLE=8 MINUTES=1 HZ=20 REPLAY=file)
 	@$(BIN)/python -m console soak --rooms $(or $(ROOMS),2) --people $(or $(PEOPLE),8) --minutes $(or $(MINUTES),1) --hz $(or $(HZ),20) \
-	  $(if $(URL),--api '$(URL)') $(if $(REPLAY),--replay '$(REPLAY)')
+	  $(if $(URL),--api '$(URL)') $(if $(CLOUD),--cloud $(CLOUD)) $(if $(REPLAY),--replay '$(REPLAY)')
 
 check: lint types contracts client-check test ## What CI runs: format, lint, types, contracts, tests
 

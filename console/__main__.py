@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import httpx
+import uvloop
 
 from adapters.state_redis import connect
 from console import recording
@@ -34,7 +35,7 @@ async def _soak(asked: argparse.Namespace) -> int:
     if asked.api:
         report = await soak(asked.api, wish, _say)
     else:
-        async with own_server() as server:
+        async with own_server(asked.cloud) as server:
             _say(f"a server of our own is at {server.address}")
             report = await soak(server.address, wish, _say, server)
     _explain(report)
@@ -128,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("soak", help="put bots into rooms and see that nothing is lost")
     one.add_argument("--api", default="", help="the api's address; without it a server is started")
+    one.add_argument("--cloud", type=int, default=0, help="start it with so many relays")
     one.add_argument("--rooms", type=int, default=2)
     one.add_argument("--people", type=int, default=8, help="in each room")
     one.add_argument("--minutes", type=float, default=1)
@@ -143,7 +145,7 @@ def main() -> None:
     # Told to end is as good as Ctrl-C: a soak has a server of its own to take along.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        sys.exit(asyncio.run(asked.run(asked)))
+        sys.exit(uvloop.run(asked.run(asked)))
     except (Trouble, Ended, Refused, ValueError, OSError) as error:
         sys.exit(f"vchat: {error}")
     except KeyboardInterrupt:

@@ -1,45 +1,60 @@
-"""A V-Chat of our own on this machine, as `make run` starts it, and what it needs of memory."""
+"""A V-Chat of our own on this machine, what it needs of memory, and what it logs."""
 
 import asyncio
 import json
 import os
 import re
+import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from console.account import Trouble
 
 _ROOT = Path(__file__).resolve().parent.parent
-_START_S = 60.0
-_END_S = 20.0
+_START_S = 120.0
+_END_S = 40.0
+_OURS = ("functions.log", "relay-*.log")
+"""Of the logs of a `make cloud`; the emulators' are not about us."""
 
 
 class OwnServer:
-    """A running one; `lines` are those of its log that are worth a look."""
+    """A running one. `relays` are the processes that hold people's connections."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
-        self._process = process
+    def __init__(self, address: str, relays: Sequence[int], logs: Path) -> None:
         self.address = address
-        self.lines: list[str] = []
+        self._relays = relays
+        self._logs = logs
+        self._said: list[str] = []
 
     def memory_kb(self) -> int:
-        """Resident memory now. Raises Trouble when the process is gone."""
-        status = Path(f"/proc/{self._process.pid}/status")
-        found = re.search(r"^VmRSS:\s+(\d+) kB", status.read_text(), re.MULTILINE)
-        if found is None:
-            raise Trouble("The local server has ended.")
-        return int(found[1])
+        """Resident memory of the relays now. Raises Trouble when one is gone."""
+        return sum(map(_resident_kb, self._relays))
 
-    async def listen(self) -> None:
-        """Read its log to the end."""
-        assert self._process.stderr is not None
-        async for line in self._process.stderr:
-            text = line.decode(errors="replace").rstrip()
-            if _worth_a_look(text):
-                self.lines.append(text)
+    @property
+    def lines(self) -> list[str]:
+        """Those of its log that are worth a look, so far."""
+        files = [file for pattern in _OURS for file in sorted(self._logs.glob(pattern))]
+        written = [line for file in files for line in file.read_text(errors="replace").splitlines()]
+        return [line for line in [*self._said, *written] if _worth_a_look(line)]
+
+    async def listen(self, errors: asyncio.StreamReader) -> None:
+        """Read what its first process logs, to the end."""
+        async for line in errors:
+            self._said.append(line.decode(errors="replace").rstrip())
+
+
+def _resident_kb(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        status = ""
+    found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+    if found is None:
+        raise Trouble("A process of the local server has ended.")
+    return int(found[1])
 
 
 def _worth_a_look(line: str) -> bool:
@@ -50,30 +65,38 @@ def _worth_a_look(line: str) -> bool:
 
 
 @asynccontextmanager
-async def own_server() -> AsyncIterator[OwnServer]:
-    """Start one on a port of its own, with data that goes with it."""
+async def own_server(relays: int = 0) -> AsyncIterator[OwnServer]:
+    """Start one on ports of its own, with data that goes with it: as `make run` does, or as
+    `make cloud` does, with so many relays."""
+    ports = _free_ports(relays + 1)
     with tempfile.TemporaryDirectory(prefix="vchat-soak-") as data:
         kept = {name: value for name, value in os.environ.items() if name[:6] != "VCHAT_"}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "local",
+            "local.cloud" if relays else "local",
             cwd=_ROOT,
-            env={**kept, "PYTHONPATH": str(_ROOT), "PORT": "0", "VCHAT_DATA": f"{data}/vchat"},
+            env={
+                **kept,
+                "PYTHONPATH": str(_ROOT),
+                "PORT": str(ports[0]),
+                "RELAY_PORTS": ",".join(map(str, ports[1:])),
+                "VCHAT_DATA": data,
+            },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for us, who end it in order
         )
+        assert process.stdout is not None
+        assert process.stderr is not None
         listening: asyncio.Task[None] | None = None
         try:
-            assert process.stdout is not None
             async with asyncio.timeout(_START_S):
-                said = (await process.stdout.readline()).decode()
-            found = re.search(r"http://\S+", said)
-            if found is None:
-                raise Trouble(f"The local server did not start: {said!r}")
-            server = OwnServer(process, f"{found[0]}/api")
-            listening = asyncio.create_task(server.listen())
+                said = await _until_there(process.stdout, relays)
+            pids = [int(pid) for pid in re.findall(r"is process (\d+)", said)] or [process.pid]
+            address = f"http://localhost:{ports[0]}/api"
+            server = OwnServer(address, pids, Path(data) / "cloud")
+            listening = asyncio.create_task(server.listen(process.stderr))
             yield server
         finally:
             if process.returncode is None:
@@ -86,3 +109,23 @@ async def own_server() -> AsyncIterator[OwnServer]:
                     await process.wait()
             if listening is not None:
                 await listening
+
+
+async def _until_there(out: asyncio.StreamReader, relays: int) -> str:
+    """What it prints up to the last line that belongs to its start. Raises Trouble."""
+    said = ""
+    while "V-Chat is at" not in said or said.count("is process") < relays:
+        if not (line := await out.readline()):
+            raise Trouble(f"The local server did not start: {said!r}")
+        said += line.decode()
+    return said
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody has now."""
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [one.getsockname()[1] for one in taken]
+    finally:
+        for one in taken:
+            one.close()

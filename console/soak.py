@@ -1,6 +1,7 @@
 """Bots in a running V-Chat for a while: was anything lost, how late was it, what did it cost?
 
     make soak ROOMS=4 PEOPLE=10 MINUTES=30             # against a server of its own on this machine
+    make soak CLOUD=1 ROOMS=25 PEOPLE=10 MINUTES=30    # the same as `make cloud` has it, one relay
     make soak URL=https://...run.app ROOMS=2 MINUTES=5 # against a deployment's api
 
 Ends with one line of JSON, and with exit code 1 when something was lost, repeated or unexplained.
@@ -12,7 +13,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -30,7 +31,8 @@ SETTLE_S = 20.0
 WARM_S = limits.DEDUPE_S + 2 * 60.0
 """After so long a server remembers no more than before: the ids of messages and, for less, used
 tickets and resume tokens; with some time for what has expired to be swept."""
-_KINDS: tuple[Kind, ...] = ("walk", "dance", "idle", "walk")
+_KINDS: tuple[Kind, ...] = ("walk", "dance", "idle", "walk", "dance", "idle", "walk", "walk")
+"""What people do, each in their own way. More ways would cost more than all bots' other work."""
 _AT_ONCE = 8
 
 
@@ -117,6 +119,9 @@ async def soak(
     base: str, wish: Wish, say: Callable[[str], None], server: OwnServer | None = None
 ) -> Report:
     """Put everybody into their rooms, let them live, and see that all was heard by all."""
+    if not wish.tracks:
+        ways = enumerate(_KINDS, start=wish.seed)
+        wish = replace(wish, tracks=tuple(synthetic(kind, wish.hz, seed) for seed, kind in ways))
     few = httpx.Limits(max_connections=_AT_ONCE)
     async with httpx.AsyncClient(base_url=base, limits=few) as http:
         accounts = await _sign_in(http, wish.rooms * wish.people, say)
@@ -159,10 +164,7 @@ def _bots(
     made = []
     for place, account in enumerate(here):
         seed = wish.seed * 1000 + number * wish.people + place
-        if wish.tracks:
-            track = wish.tracks[place % len(wish.tracks)]
-        else:
-            track = synthetic(_KINDS[place % len(_KINDS)], wish.hz, seed)
+        track = wish.tracks[place % len(wish.tracks)]
 
         async def way_in(account: Account = account) -> Ticket:
             return await account.ticket(room_id, invite=invite)
@@ -207,7 +209,7 @@ async def _let_live(
     for bot, end in zip(bots, ends, strict=True):
         if isinstance(end, Exception):
             bot.problems.append(repr(end))
-    log = list(server.lines) if server is not None else []
+    log = server.lines if server is not None else []
     return Report(wish, ledgers, bots, passed, settled, memory, log)
 
 
