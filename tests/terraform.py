@@ -63,31 +63,11 @@ class Workspace:
         _CACHE.mkdir(parents=True, exist_ok=True)
         (self.folder / "offline_override.tf").write_text(_OVERRIDE.format(more=provider))
         (self.folder / VARIABLES["functions_archive"]).write_bytes(b"an archive")
-        _init(self)
+        _init(self.folder)
 
     def run(self, *words: str, secrets: dict[str, str] | None = None) -> str:
         """Run a terraform command; its output, or Failed."""
-        given = {**VARIABLES, "secrets": json.dumps(SECRETS if secrets is None else secrets)}
-        done = subprocess.run(
-            [*COMMAND, *words],
-            cwd=self.folder,
-            env={
-                **{name: value for name, value in os.environ.items() if name[:7] != "TF_VAR_"},
-                **{f"TF_VAR_{name}": value for name, value in given.items()},
-                # The provider is large: fetched once, not for every workspace.
-                "TF_PLUGIN_CACHE_DIR": str(_CACHE),
-                "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1",
-                "TF_IN_AUTOMATION": "1",
-                "NO_COLOR": "1",
-            },
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        if done.returncode:
-            raise Failed(done.stdout + done.stderr)
-        return done.stdout
+        return _run(self.folder, *words, secrets=secrets)
 
     def plan(self, profile: str, *words: str, secrets: dict[str, str] | None = None) -> Plan:
         """The plan of a profile in envs/, as JSON."""
@@ -97,11 +77,54 @@ class Workspace:
         return shown
 
 
-def _init(workspace: Workspace) -> None:
+class Variables:
+    """The variables alone, with one file of Terraform's own tests about them. A run of those starts
+    the provider, and these need none of what it knows."""
+
+    def __init__(self, folder: Path, file: str) -> None:
+        self._folder = folder
+        (folder / "tests").mkdir()
+        for name in ("variables.tf", "secret_readers.tf"):
+            shutil.copy(ROOT / "infra" / "terraform" / name, folder)
+        name = f"tests/{file}.tftest.hcl"
+        runs = (ROOT / "infra" / "terraform" / name).read_text()
+        (folder / name).write_text(runs.replace('mock_provider "google" {}\n', ""))
+        _init(folder)
+
+    def run(self, *words: str) -> str:
+        """Run a terraform command; its output, or Failed."""
+        return _run(self._folder, *words)
+
+
+def _run(folder: Path, *words: str, secrets: dict[str, str] | None = None) -> str:
+    given = {**VARIABLES, "secrets": json.dumps(SECRETS if secrets is None else secrets)}
+    done = subprocess.run(
+        [*COMMAND, *words],
+        cwd=folder,
+        env={
+            **{name: value for name, value in os.environ.items() if name[:7] != "TF_VAR_"},
+            **{f"TF_VAR_{name}": value for name, value in given.items()},
+            # The provider is large: fetched once, not for every workspace.
+            "TF_PLUGIN_CACHE_DIR": str(_CACHE),
+            "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1",
+            "TF_IN_AUTOMATION": "1",
+            "NO_COLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if done.returncode:
+        raise Failed(done.stdout + done.stderr)
+    return done.stdout
+
+
+def _init(folder: Path) -> None:
     if shutil.which(COMMAND[0]) is None:
         _missing("terraform is not installed: https://developer.hashicorp.com/terraform/install")
     try:
-        workspace.run("init", "-no-color", "-input=false")
+        _run(folder, "init", "-no-color", "-input=false")
     except Failed as failed:
         said = " ".join(str(failed).partition("Error:")[2].split())
         if not said.startswith(("Failed to query", "Failed to install", "Failed to resolve")):

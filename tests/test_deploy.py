@@ -311,7 +311,7 @@ def test_a_secret_named_now_wins_over_the_deployed_one(
 
 
 def test_terraform_and_the_deployment_know_the_same_secrets() -> None:
-    text = (ROOT / "infra" / "terraform" / "secrets.tf").read_text()
+    text = (ROOT / "infra" / "terraform" / "secret_readers.tf").read_text()
     known = re.findall(r'"([A-Z_]+)"', text.partition("known_secrets = [")[2].partition("]")[0])
     assert tuple(known) == secret_values.NAMES
 

@@ -16,7 +16,7 @@ from functions.settings import read_settings as read_functions
 from infra.tools import plan_check
 from infra.tools.plan_check import Plan
 from relay.settings import read_settings as read_relay
-from tests.terraform import INTEGRATIONS, ROOT, SECRETS, Workspace
+from tests.terraform import INTEGRATIONS, ROOT, SECRETS, Variables, Workspace
 from vchat.config import EMULATORS, ConfigError
 from vchat.idleness import Idleness
 
@@ -76,8 +76,15 @@ def test_the_configuration_is_formatted_and_valid(workspace: Workspace) -> None:
     workspace.run("validate", "-no-color")
 
 
-def test_variants_and_refusals_hold_as_terraform_tests_them(workspace: Workspace) -> None:
-    assert "0 failed" in workspace.run("test", "-no-color")
+@pytest.mark.parametrize("file", ["defaults", "variants"])
+def test_a_variant_holds_as_terraform_tests_it(workspace: Workspace, file: str) -> None:
+    assert "0 failed" in workspace.run("test", "-no-color", f"-filter=tests/{file}.tftest.hcl")
+
+
+def test_what_cannot_work_is_refused_as_terraform_tests_it(tmp_path: Path) -> None:
+    said = Variables(tmp_path, "refusals").run("test", "-no-color")
+    runs = (ROOT / "infra" / "terraform" / "tests" / "refusals.tftest.hcl").read_text()
+    assert f"{runs.count('expect_failures')} passed, 0 failed" in said
 
 
 @pytest.mark.parametrize("rule", plan_check.RULES, ids=lambda rule: rule.__name__)
