@@ -15,6 +15,8 @@ _HOST = "127.0.0.1"
 _START_S = 60.0
 _STOP_S = 10.0
 _JAVA = "Java 17 or newer"
+_JVM = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""To compile thoroughly costs more than an emulator ever gets to do."""
 _GCLOUD = (
     f"install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install), {_JAVA}, "
     "and run: gcloud components install beta {component}"
@@ -144,7 +146,7 @@ def _jar(component: str, pattern: str) -> str:
 def pubsub_emulator(log: Path | None = None) -> Server:
     """The jar itself: `gcloud beta emulators` leaves its Java child behind when it is ended."""
     jar = _jar("pubsub-emulator", "pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")
-    java = ["java", "-jar", jar]
+    java = [*_JVM, "-jar", jar]
     return Server([*java, "--host={host}", "--port={port}"], ready="/", log=log, needs=_JAVA)
 
 
@@ -152,7 +154,7 @@ def firestore_emulator(log: Path | None = None) -> Server:
     """The jar has no main class of its own, hence the name."""
     jar = _jar("cloud-firestore-emulator", "cloud-firestore-emulator/cloud-firestore-emulator*.jar")
     main = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
-    java = ["java", "-Duser.language=en", "-cp", jar, main, "start"]
+    java = [*_JVM, "-Duser.language=en", "-cp", jar, main, "start"]
     return Server([*java, "--host={host}", "--port={port}"], ready="/", log=log, needs=_JAVA)
 
 
