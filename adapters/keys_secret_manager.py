@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from adapters.certificates import trusted
 from vchat.keys import KeyPlaceError, KeyRing, dump_ring, load_ring
 
 API = "https://secretmanager.googleapis.com"
@@ -25,7 +26,7 @@ class SecretManagerKeys:
         self._path = f"/v1/{secret}"
         self._secret = secret
         self._token = token
-        self._http = httpx.AsyncClient(base_url=api, timeout=_DEADLINE_S)
+        self._http = httpx.AsyncClient(base_url=api, timeout=_DEADLINE_S, verify=trusted())
 
     async def read(self) -> KeyRing | None:
         status, answer = await self._ask("GET", f"{self._path}/versions/latest:access")

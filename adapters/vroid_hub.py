@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import msgspec
 
+from adapters.certificates import trusted
 from vchat.conditions import conditions_of
 from vchat.errors import Refused, Why
 from vchat.hub import PROVIDER, Download, Grant, Model, ModelPage, Shelf
@@ -173,11 +174,9 @@ class VroidHub:
     async def _send(
         self, method: str, path: str, *, token: str | None = None, **more: Any
     ) -> httpx.Response:
-        if (
-            self._http is None
-        ):  # made late: it reads the machine's certificates, which takes a while
+        if self._http is None:  # made late: to read whom the machine believes takes a while
             self._http = httpx.AsyncClient(
-                base_url=self._base, timeout=_DEADLINE_S, follow_redirects=False
+                base_url=self._base, timeout=_DEADLINE_S, follow_redirects=False, verify=trusted()
             )
         headers = {**_VERSION, **({"Authorization": f"Bearer {token}"} if token else {})}
         try:
