@@ -34,6 +34,8 @@ tickets and resume tokens; with some time for what has expired to be swept."""
 _KINDS: tuple[Kind, ...] = ("walk", "dance", "idle", "walk", "dance", "idle", "walk", "walk")
 """What people do, each in their own way. More ways would cost more than all bots' other work."""
 _AT_ONCE = 8
+_KEPT_S = 2.0
+"""A server closes an idle connection after 5 s, and a request may be on its way then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ async def soak(
     if not wish.tracks:
         ways = enumerate(_KINDS, start=wish.seed)
         wish = replace(wish, tracks=tuple(synthetic(kind, wish.hz, seed) for seed, kind in ways))
-    few = httpx.Limits(max_connections=_AT_ONCE)
+    few = httpx.Limits(max_connections=_AT_ONCE, keepalive_expiry=_KEPT_S)
     async with httpx.AsyncClient(base_url=base, limits=few) as http:
         accounts = await _sign_in(http, wish.rooms * wish.people, say)
         ledgers: list[Ledger] = []

@@ -22,6 +22,8 @@ from vchat.page_policy import Beyond
 
 _PREFIX = b"/api"
 _DEADLINE_S = 30.0
+_KEPT_S = 2.0
+"""The functions' server closes an idle connection after 5 s, and a request may be on its way then."""
 _BETWEEN_HOPS = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 """RFC 9110, section 7.6.1: said to the next hop, not to the end."""
 
@@ -50,7 +52,8 @@ class _Proxy:
 
     def __init__(self, api: str) -> None:
         self._api = httpx.URL(api)
-        self._client = httpx.AsyncClient(timeout=_DEADLINE_S)
+        kept = httpx.Limits(keepalive_expiry=_KEPT_S)
+        self._client = httpx.AsyncClient(timeout=_DEADLINE_S, limits=kept)
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
