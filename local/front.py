@@ -23,7 +23,7 @@ from vchat.page_policy import Beyond
 _PREFIX = b"/api"
 _DEADLINE_S = 30.0
 _KEPT_S = 2.0
-"""The functions' server closes an idle connection after 5 s, and a request may be on its way then."""
+"""The functions close an idle connection after 5 s, and a request may be on its way then."""
 _BETWEEN_HOPS = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 """RFC 9110, section 7.6.1: said to the next hop, not to the end."""
 
