@@ -17,6 +17,7 @@ _STOP_S = 10.0
 _JAVA = "Java 17 or newer"
 _JVM = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """To compile thoroughly costs more than an emulator ever gets to do."""
+_PLATFORM = "platform"
 _GCLOUD = (
     f"install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install), {_JAVA}, "
     "and run: gcloud components install beta {component}"
@@ -126,6 +127,9 @@ def _sdk() -> Path | None:
     gcloud = shutil.which("gcloud")
     if gcloud is None:
         return None
+    beside = Path(gcloud).resolve().parent.parent
+    if (beside / _PLATFORM).is_dir():  # as nearly everywhere; to ask gcloud takes a second
+        return beside
     found = subprocess.run(  # noqa: S603 (found on the path)
         [gcloud, "info", "--format=value(installation.sdk_root)"],
         capture_output=True,
@@ -137,7 +141,7 @@ def _sdk() -> Path | None:
 
 def _jar(component: str, pattern: str) -> str:
     sdk = _sdk()
-    jars = sorted((sdk / "platform").glob(pattern)) if sdk is not None else []
+    jars = sorted((sdk / _PLATFORM).glob(pattern)) if sdk is not None else []
     if not jars or shutil.which("java") is None:
         raise Missing(_GCLOUD.format(component=component))
     return str(jars[-1])
