@@ -16,6 +16,8 @@ from tests.processes import ROOT, local
 from tests.visitors import Visitor, choose
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+_LOOK_S = 0.1
+"""To look without a pause would keep the page from drawing what is looked for."""
 
 
 @pytest.fixture(scope="module", name="url")
@@ -47,8 +49,8 @@ async def test_two_people_meet_and_see_each_other_walk(url, arrive):
     await aya.page.keyboard.up("w")
     async with asyncio.timeout(20):  # and there, where she is, she stands still
         place = "id => vchat.positions()[id]"
-        while dist(*[await one.page.evaluate(place, aya_id) for one in (aya, ben)]) > 0.02:
-            pass
+        while dist(*[await one.page.evaluate(place, aya_id) for one in (aya, ben)]) > 0.02:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_S)
 
     # Somebody whose page draws nothing is seen all the same.
     cem = await arrive()
@@ -60,8 +62,8 @@ async def drawn(visitor, *looks):
     """Wait until the picture on somebody's screen has the hair of these looks in it."""
     hair = [LOOKS[look]().palette["hair"][0] for look in looks]
     async with asyncio.timeout(45):
-        while min([await visitor.pixels(colour) for colour in hair]) < 100:
-            pass
+        while min([await visitor.pixels(colour) for colour in hair]) < 100:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_S)
 
 
 async def test_what_is_said_is_read_once_each_way(url, arrive):
@@ -146,6 +148,7 @@ async def test_a_duplicated_tab_is_somebody_else_and_signs_nobody_out(url, arriv
 
 async def test_a_cut_connection_comes_back_by_itself_with_what_it_missed(url, arrive):
     aya, ben = await arrive(), await arrive()
+    await ben.hand_over_sockets()
     await aya.come(url, "Aya")
     await ben.come(aya.page.url, "Ben")
     await ben.say("first")

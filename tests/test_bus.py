@@ -21,6 +21,8 @@ from vchat.bus import Bus
 from vchat.errors import Refused, Why
 from vchat.ids import new_id, new_room_id
 
+pytestmark = pytest.mark.xdist_group("emulators")
+
 PROJECT = "vchat-tests"
 PROBE = b"is anybody there?"
 PATIENCE_S = 60

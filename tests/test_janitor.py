@@ -30,6 +30,8 @@ from tests.test_state import guest
 from vchat.errors import Refused, Why
 from vchat.model import Room
 
+pytestmark = pytest.mark.xdist_group("emulators")
+
 
 @contextmanager
 def janitor(log: Path, **settings: str) -> Iterator[str]:

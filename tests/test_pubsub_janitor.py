@@ -16,6 +16,8 @@ from tests.emulators import Server
 from vchat.errors import Refused, Why
 from vchat.ids import new_id, new_room_id
 
+pytestmark = pytest.mark.xdist_group("emulators")
+
 
 class World:
     """A project of its own, and who is alive in which room."""

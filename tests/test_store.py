@@ -24,6 +24,8 @@ from vchat.policy import Role
 from vchat.store import Family, Rotation, Store
 from vchat.times import rfc3339
 
+pytestmark = pytest.mark.xdist_group("emulators")
+
 NOW = 1_795_000_000
 TODAY = rfc3339(NOW)
 DAY = 24 * 3600

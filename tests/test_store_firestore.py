@@ -18,6 +18,8 @@ from vchat.ids import new_id
 from vchat.model import Identity
 from vchat.store import Family, Rotation
 
+pytestmark = pytest.mark.xdist_group("emulators")
+
 DECLARED = json.loads((Path(__file__).parent.parent / "infra/firestore.json").read_text())
 
 

@@ -6,23 +6,25 @@ provider an apply would ask Google, so these run only where TERRAFORM names a st
 
 import json
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 
 from infra.tools import plan_check, secret_values
-from tests.emulators import Server, running
+from tests.emulators import Server
 from tests.terraform import COMMAND, INTEGRATIONS, Workspace
+
+pytestmark = pytest.mark.xdist_group("emulators")
 
 PROFILE = ("-var-file=envs/dev.tfvars", "-var=alerts={topic=true}")
 APPLY = (*PROFILE, "-no-color", "-auto-approve")
 
 
 @pytest.fixture(scope="module", name="emulator")
-def _emulator() -> Iterator[Server]:
+def _emulator(request: pytest.FixtureRequest) -> Server:
     if len(COMMAND) == 1:
         pytest.skip("apply asks Google: set TERRAFORM to a stand-in provider's wrapper to run this")
-    yield from running("pubsub")
+    server: Server = request.getfixturevalue("pubsub")
+    return server
 
 
 @pytest.fixture(scope="module", name="applied")

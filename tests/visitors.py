@@ -14,7 +14,8 @@ _WIDE, _SMALL = {"width": 900, "height": 600}, {"width": 360, "height": 320}
 
 @dataclass
 class Visitor:
-    """Someone at the page. `sockets` are those of the rooms, `errors` what no code caught."""
+    """Someone at the page. `errors` are what no code caught, `sockets` those of the rooms, once
+    they are handed over."""
 
     page: Page
     errors: list[str] = field(default_factory=list)
@@ -33,13 +34,16 @@ class Visitor:
         page.set_default_timeout(_WAIT_MS)
         visitor = cls(page)
         page.on("pageerror", lambda error: visitor.errors.append(str(error)))
+        return visitor
+
+    async def hand_over_sockets(self) -> None:
+        """Have `sockets` to break. Each frame then takes a way through the tests' own process."""
 
         def carry(socket: WebSocketRoute) -> None:
             socket.connect_to_server()
-            visitor.sockets.append(socket)
+            self.sockets.append(socket)
 
-        await page.route_web_socket("**/rooms/*", carry)
-        return visitor
+        await self.page.route_web_socket("**/rooms/*", carry)
 
     async def come(self, url: str, name: str, *, look: str | None = None) -> None:
         """Open the page, say a name, and enter the room of the address or a new one."""
