@@ -20,6 +20,7 @@ const USES = ["violent", "sexual", "political", "antisocial", "corporate", "prof
 export class Lobby {
   #name = /** @type {HTMLInputElement} */ (byId("name"));
   #roomName = /** @type {HTMLInputElement} */ (byId("room-name"));
+  #create = /** @type {HTMLButtonElement} */ (byId("create").querySelector("button"));
   #search = /** @type {HTMLInputElement} */ (byId("search"));
   #off = new AbortController();
   #options;
@@ -39,8 +40,9 @@ export class Lobby {
     this.#name.addEventListener("input", () => this.#renamed(), { signal });
     byId("create").addEventListener("submit", (event) => {
       event.preventDefault();
-      void this.#create();
+      void this.#makeRoom();
     }, { signal });
+    this.#create.disabled = false; // sooner, the browser would send the form, and what was typed be gone
     this.#search.addEventListener("input", () => this.#again(TYPING_MS), { signal });
     byId("invited-join").addEventListener("click", () => { if (this.#invitedTo && this.#named()) options.enter(this.#invitedTo); }, { signal });
     byId("hub-button").addEventListener("click", () => options.onModels(), { signal });
@@ -134,10 +136,9 @@ export class Lobby {
     return [.../** @type {NodeListOf<HTMLInputElement>} */ (byId("room-uses").querySelectorAll("input:checked"))].map(({ value }) => value);
   }
 
-  async #create() {
+  async #makeRoom() {
     if (!this.#named()) return;
-    const button = /** @type {HTMLButtonElement} */ (byId("create").querySelector("button"));
-    button.disabled = true;
+    this.#create.disabled = true;
     try {
       await this.#options.account.signIn();
       const isPrivate = /** @type {HTMLInputElement} */ (byId("room-private")).checked;
@@ -146,7 +147,7 @@ export class Lobby {
     } catch (error) {
       toast(problemText(error), "bad");
     } finally {
-      button.disabled = false;
+      this.#create.disabled = false;
     }
   }
 

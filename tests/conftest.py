@@ -15,7 +15,7 @@ from tests.emulators import Server, running
 from tests.relays import close_sockets
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, BrowserContext
 
     from tests.visitors import Arrive
 
@@ -103,18 +103,38 @@ async def _chromium() -> AsyncIterator["Browser"]:
         await browser.close()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session", name="profiles")
+async def _profiles(chromium: "Browser") -> AsyncIterator[dict[str, "BrowserContext"]]:
+    """What is kept in the browser for those who draw alike, and with it the page's own files."""
+    kept: dict[str, BrowserContext] = {}
+    yield kept
+    for profile in kept.values():
+        await profile.close()
+
+
 @pytest_asyncio.fixture(loop_scope="session", name="arrive")
-async def _arrive(chromium: "Browser") -> AsyncIterator["Arrive"]:
+async def _arrive(
+    chromium: "Browser", profiles: dict[str, "BrowserContext"]
+) -> AsyncIterator["Arrive"]:
     """Lets people arrive; in the end nobody's page may have failed."""
-    from tests.visitors import Visitor
+    from tests.visitors import Visitor, forget, new_profile
 
     visitors: list[Visitor] = []
+    own: list[BrowserContext] = []
 
-    async def arrive(drawing: str = "none", **profile: Any) -> Visitor:
-        visitors.append(await Visitor.at(chromium, drawing, **profile))
+    async def arrive(drawing: str = "none", *, apart: bool = False, **settings: Any) -> Visitor:
+        if apart or settings:
+            profile = await new_profile(chromium, drawing, **settings)
+            own.append(profile)
+        else:
+            profile = profiles.get(drawing) or await new_profile(chromium, drawing)
+            profiles[drawing] = profile
+        visitors.append(await Visitor.at(profile))
         return visitors[-1]
 
     yield arrive
-    for visitor in visitors:
-        await visitor.page.context.close()
+    for profile in own:
+        await profile.close()
+    for profile in profiles.values():
+        await forget(profile)
     assert [visitor.errors for visitor in visitors] == [[] for _ in visitors]

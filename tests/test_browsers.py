@@ -30,7 +30,7 @@ def _url(tmp_path_factory):
 
 
 async def test_two_people_meet_and_see_each_other_walk(url, arrive):
-    aya, ben = await arrive("light"), await arrive("light")
+    aya, ben = await arrive("light", apart=True), await arrive("light", apart=True)
     await aya.come(url, "Aya", look="Hana")
     await aya.sees(1)
     aya_id = await aya.page.evaluate("vchat.room.user.id")

@@ -1,13 +1,20 @@
-"""People at the page, each in a browser profile of their own."""
+"""People at the page, in windows of one browser or in browsers of their own."""
 
 import base64
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from playwright.async_api import Browser, Locator, Page, WebSocketRoute
+from playwright.async_api import Browser, BrowserContext, Locator, Page, WebSocketRoute
 from playwright.async_api import TimeoutError as TooLate
 
 _WAIT_MS = 45_000  # a browser that draws in software on a busy machine is slow to start
+_ARRIVE = """if (location.protocol.startsWith('http')) {
+  const [{ type }] = performance.getEntriesByType('navigation');
+  if (type !== 'reload' && !sessionStorage.arrived) localStorage.clear();
+  sessionStorage.arrived = true;
+  localStorage.setItem('vchat.drawing', '%s');
+}"""
+"""Who opens a window is nobody yet, also where others were; a reload or a copy of it is they."""
 _WIDE, _SMALL = {"width": 900, "height": 600}, {"width": 360, "height": 320}
 """Where something is drawn each pixel costs; a window this narrow shows chat over the 3D view."""
 
@@ -22,15 +29,9 @@ class Visitor:
     sockets: list[WebSocketRoute] = field(default_factory=list)
 
     @classmethod
-    async def at(cls, chromium: Browser, drawing: str, **profile: Any) -> "Visitor":
-        """In front of an empty window, with the 3D view as chosen at the page before."""
-        size = _WIDE if drawing == "none" else _SMALL
-        context = await chromium.new_context(**{"locale": "en-US", "viewport": size, **profile})
-        await context.add_init_script(
-            "if (location.protocol.startsWith('http'))"
-            f" localStorage.setItem('vchat.drawing', '{drawing}');"
-        )
-        page = await context.new_page()
+    async def at(cls, profile: BrowserContext) -> "Visitor":
+        """In front of an empty window."""
+        page = await profile.new_page()
         page.set_default_timeout(_WAIT_MS)
         visitor = cls(page)
         page.on("pageerror", lambda error: visitor.errors.append(str(error)))
@@ -103,6 +104,21 @@ class Visitor:
         return found
 
 
+async def new_profile(chromium: Browser, drawing: str, **settings: Any) -> BrowserContext:
+    """A browser that nobody used, with the 3D view as chosen at the page before."""
+    size = _WIDE if drawing == "none" else _SMALL
+    profile = await chromium.new_context(**{"locale": "en-US", "viewport": size, **settings})
+    await profile.add_init_script(_ARRIVE % drawing)
+    return profile
+
+
+async def forget(profile: BrowserContext) -> None:
+    """Close all windows of a profile, and have it know nobody any more."""
+    for page in profile.pages:
+        await page.close()
+    await profile.clear_cookies()
+
+
 async def choose(menu: Locator, *names: str) -> None:
     """Open a menu and press what has these names, one after the other."""
     await menu.click()
@@ -125,6 +141,9 @@ _COUNT = """async ([picture, wanted]) => {
 
 
 class Arrive(Protocol):
-    """Somebody else comes; at the end of the test no page may have failed."""
+    """Somebody else comes, in another window of the browser or, `apart` or with settings, in a
+    profile of their own; at the end of the test no page may have failed."""
 
-    async def __call__(self, drawing: str = "none", **profile: Any) -> Visitor: ...
+    async def __call__(
+        self, drawing: str = "none", *, apart: bool = False, **settings: Any
+    ) -> Visitor: ...
