@@ -1,10 +1,10 @@
 /** One avatar on the stage: a VRM that takes on whatever pose it is given. */
 
 import { Group, Vector3 } from "three";
-import { VRMUtils } from "@pixiv/three-vrm";
 import { Mouth } from "./mouth.js";
+import { dispose } from "./vrm.js";
 
-/** @typedef {import("@pixiv/three-vrm").VRM} VRM */
+/** @typedef {import("./vrm.js").VRM} VRM */
 /** @typedef {import("vchat-client").PoseBuffer} PoseBuffer */
 
 /** Further away than this, hair need not swing. */
@@ -34,7 +34,7 @@ export class Avatar {
   async wear(loading) {
     const mine = ++this.#loading;
     const vrm = await loading;
-    if (mine !== this.#loading) return VRMUtils.deepDispose(vrm.scene);
+    if (mine !== this.#loading) return dispose(vrm);
     this.#undress();
     this.vrm = vrm;
     this.#stage.dress(vrm.scene);
@@ -92,7 +92,7 @@ export class Avatar {
   #undress() {
     if (!this.vrm) return;
     this.place.remove(this.vrm.scene);
-    VRMUtils.deepDispose(this.vrm.scene);
+    dispose(this.vrm);
     this.vrm = null;
   }
 }

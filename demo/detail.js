@@ -3,7 +3,6 @@
 import { Float32BufferAttribute, InstancedMesh, Matrix4, Mesh, MeshBasicMaterial } from "three";
 import { mergeGeometries } from "three/addons/utils/BufferGeometryUtils.js";
 
-/** @typedef {"auto" | "full" | "light" | "none"} Drawing `auto`: as much as the machine can; `none`: no stage at all */
 /** @typedef {{pixels: number, shadows: boolean, outlines: boolean, frameMs: number}} Detail `pixels` per CSS pixel at most; `frameMs`: what is sooner than this is not drawn */
 
 /** From good to fast. @type {Detail[]} */
@@ -16,28 +15,6 @@ export const LEVELS = [
 ];
 /** Without shadow and line, at most every second frame of 60 a second, in the end every fourth: others need the processor too. @type {Detail[]} */
 export const LIGHT = [[0.8, 47], [0.45, 47], [0.45, 80]].map(([pixels, frameMs]) => ({ pixels, frameMs, shadows: false, outlines: false }));
-
-const WAYS = ["auto", "full", "light", "none"];
-const KEPT = "vchat.drawing";
-
-/** What the address asks for (`?drawing=…`), or else what was chosen before. @param {string} query @param {Storage} storage @returns {Drawing} */
-export function drawingOf(query, storage) {
-  const asked = new URLSearchParams(query).get("drawing") ?? storage.getItem(KEPT) ?? "";
-  return WAYS.includes(asked) ? /** @type {Drawing} */ (asked) : "auto";
-}
-
-/** Let it be chosen; the page begins anew then. @param {HTMLElement} select @param {Drawing} now @param {Storage} storage */
-export function offerDrawing(select, now, storage) {
-  const field = /** @type {HTMLSelectElement} */ (select);
-  field.value = now;
-  field.addEventListener("change", () => {
-    storage.setItem(KEPT, field.value);
-    const address = new URL(location.href);
-    address.searchParams.delete("drawing");
-    history.replaceState(null, "", address);
-    location.reload();
-  });
-}
 
 /** Whether pixels are made by the main processor: each of them costs then. */
 export function drawsInSoftware() {

@@ -3,17 +3,15 @@
 import { VChatApi } from "vchat-client";
 import { Account } from "./account.js";
 import { readAddress, writeAddress } from "./address.js";
-import { drawingOf, offerDrawing } from "./detail.js";
 import { byId } from "./dom.js";
+import { whatDraws, drawing, offerDrawing } from "./drawing.js";
 import { hubProblem, HubModels } from "./hub-models.js";
 import { language, onLanguage, preferred, setLanguage, t } from "./i18n.js";
-import { Lineup } from "./lineup.js";
 import { Lobby } from "./lobby.js";
 import { claimSession } from "./own-session.js";
 import { offerOwnAvatar } from "./own-vrm.js";
 import { problemText } from "./problems.js";
 import { RoomView } from "./room-view.js";
-import { Stage } from "./stage.js";
 import { toast } from "./toasts.js";
 import { presets } from "./vrm-files.js";
 import { Wardrobe } from "./wardrobe.js";
@@ -31,9 +29,9 @@ const models = new HubModels({ api, onWear: (avatar) => {
   lobby?.lobby.showLooks();
   showBody();
 } });
-/** @type {Stage | null} */
-let stage = null;
-/** @type {{lobby: Lobby, lineup: Lineup | null} | null} */
+/** @type {import("./drawing.js").Drawn | null} */
+let drawn = null;
+/** @type {{lobby: Lobby, lineup: import("./lineup.js").Lineup | null} | null} */
 let lobby = null;
 /** @type {RoomView | null} */
 let view = null;
@@ -71,9 +69,9 @@ async function enter({ roomId, invite }) {
   if (readAddress(location.hash)?.roomId !== roomId || view) return;
   closeLobby();
   show("room");
-  view = new RoomView({ roomId, invite, api, stage, account, wardrobe, onLeft: () => { location.hash = "#/"; } });
+  view = new RoomView({ roomId, invite, api, drawn, account, wardrobe, onLeft: () => { location.hash = "#/"; } });
   expose();
-  byId(stage ? "stage" : "chat-input").focus();
+  byId(drawn ? "stage" : "chat-input").focus();
 }
 
 /** @param {import("./address.js").Address | null} invitedTo */
@@ -85,10 +83,11 @@ function showLobby(invitedTo) {
   document.title = "V-Chat";
   byId("stage").setAttribute("aria-label", t("stage.lobby"));
   if (!lobby) {
-    const lineup = stage && new Lineup(stage, looks, (error) => toast(t("problem.avatar", { detail: String(error) }), "bad"));
+    const lineup = drawn && new drawn.Lineup(drawn.stage, looks, (error) => toast(t("problem.avatar", { detail: String(error) }), "bad"));
     lobby = { lineup, lobby: new Lobby({ api, presets: looks, account, onLook: showBody, onModels: () => models.open(), enter: go }) };
     showBody();
-    if (stage) {
+    if (drawn) {
+      const { stage } = drawn;
       Object.assign(stage.view, { yaw: Math.PI, pitch: 0.1, distance: 5.4, shift: 0 });
       stage.view.aim.set(0, 0.83, 0);
       stage.cut();
@@ -135,6 +134,19 @@ function expose() {
   });
 }
 
+/** @returns {Promise<import("./drawing.js").Drawn | null>} nothing if that was chosen, or there is no WebGL */
+async function draw() {
+  try {
+    if (!whatDraws) return null;
+    const { Stage, ...others } = await whatDraws;
+    const dusk = matchMedia("(prefers-color-scheme: dark)").matches;
+    return { stage: new Stage(/** @type {HTMLCanvasElement} */ (byId("stage")), { dusk, drawing }), ...others };
+  } catch {
+    toast(t("problem.webgl"), "bad"); // names, rooms and chat still work
+    return null;
+  }
+}
+
 async function start() {
   const session = claimSession(sessionStorage, navigator.locks);
   setLanguage(preferred(localStorage, navigator.languages));
@@ -142,20 +154,13 @@ async function start() {
     button.addEventListener("click", () => setLanguage(language() === "en" ? "ja" : "en", localStorage));
   }
   onLanguage(() => { if (lobby) byId("stage").setAttribute("aria-label", t("stage.lobby")); });
-  const drawing = drawingOf(location.search, localStorage);
-  const dusk = matchMedia("(prefers-color-scheme: dark)").matches;
-  try {
-    if (drawing !== "none") stage = new Stage(/** @type {HTMLCanvasElement} */ (byId("stage")), { dusk, drawing });
-  } catch {
-    toast(t("problem.webgl"), "bad"); // names, rooms and chat still work
-  }
-  document.body.dataset.drawing = stage ? "" : "none";
-  offerOwnAvatar(wardrobe, { canShow: stage !== null, onChange: () => {
+  offerDrawing(byId("drawing"), localStorage);
+  [drawn, looks] = await Promise.all([draw(), presets()]);
+  document.body.dataset.drawing = drawn ? "" : "none";
+  offerOwnAvatar(wardrobe, { canShow: drawn !== null, onChange: () => {
     view?.dress();
     showBody();
   } });
-  offerDrawing(byId("drawing"), drawing, localStorage);
-  looks = await presets();
   if (!looks.some(({ id }) => id === account.look)) account.look = looks[Math.floor(Math.random() * looks.length)].id;
   addEventListener("hashchange", () => void route());
   await session;

@@ -3,9 +3,9 @@
 import { RoomClient } from "vchat-client";
 import { Chat } from "./chat.js";
 import { Controls, isBusy } from "./controls.js";
-import { Crowd } from "./crowd.js";
 import { byId, h, icon } from "./dom.js";
 import { EMOTES } from "./emotes.js";
+import { OBSTACLES, ROOM_RADIUS } from "./ground.js";
 import { onLanguage, t } from "./i18n.js";
 import { copyLink, shareLink } from "./link.js";
 import { Menu } from "./menu.js";
@@ -16,7 +16,6 @@ import { People } from "./people.js";
 import { placeOf } from "./places.js";
 import { problemText, refusalText } from "./problems.js";
 import { wrapped } from "./rotation.js";
-import { OBSTACLES, ROOM_RADIUS } from "./scenery.js";
 import { toast } from "./toasts.js";
 import { VoicePanel } from "./voice-panel.js";
 import { Walker } from "./walker.js";
@@ -30,7 +29,7 @@ const ASIDE = 0.4;
 const FINAL = ["banned", "kicked", "room-ended", "no-such-room", "room-not-found", "invite-required"];
 
 /**
- * @typedef {{roomId: string, invite?: string, api: import("vchat-client").VChatApi, stage: import("./stage.js").Stage | null,
+ * @typedef {{roomId: string, invite?: string, api: import("vchat-client").VChatApi, drawn: import("./drawing.js").Drawn | null,
  *   account: import("./account.js").Account, wardrobe: import("./wardrobe.js").Wardrobe, onLeft: () => void}} Options
  */
 
@@ -39,7 +38,7 @@ export class RoomView {
   roomId;
   #options;
   #meter = new Meter();
-  /** @type {Crowd | null} */
+  /** @type {import("./crowd.js").Crowd | null} */
   #crowd = null;
   #chat;
   #people = new People((act) => void this.#moderate(act));
@@ -64,13 +63,14 @@ export class RoomView {
   constructor(options) {
     this.#options = options;
     this.roomId = options.roomId;
-    const { api, roomId, invite, stage } = options;
+    const { api, roomId, invite, drawn } = options;
     const elsewhere = new URLSearchParams(location.search).getAll("avoid"); // ?avoid=ws://… to look at a room from another relay
     /** @type {import("../client/types.js").GetTicket} */
     const getTicket = ({ avoid }) => api.ticket(roomId, { invite, avoid: avoid.length > 0 ? avoid : elsewhere });
     this.room = new RoomClient({ roomId, getTicket, storage: sessionStorage, WebSocket: this.#meter.socketClass });
-    this.#appear(stage);
-    if (stage) {
+    this.#appear(drawn?.stage);
+    if (drawn) {
+      const { stage, Crowd } = drawn;
       this.#crowd = new Crowd(this.room, stage, options.wardrobe, (error) => toast(t("problem.avatar", { detail: String(/** @type {any} */ (error)?.message ?? error) }), "bad"));
       this.#controls = new Controls(byId("stage"), byId("joystick"), stage);
       this.#stops.push(stage.onFrame((dt, now) => this.#frame(stage, dt, now)));
@@ -132,14 +132,14 @@ export class RoomView {
     }
   }
 
-  /** Stand where one stood before a reload. @param {import("./stage.js").Stage | null} stage */
+  /** Stand where one stood before a reload. @param {import("./stage.js").Stage} [stage] */
   #appear(stage) {
     const before = kept(PLACE + this.#options.roomId);
     this.#hasTurned = this.#hasPlace = before !== null;
     this.#stand(stage, before ?? placeOf(0));
   }
 
-  /** Stand at the place of one's seat, once. @param {import("./stage.js").Stage | null} stage */
+  /** Stand at the place of one's seat, once. @param {import("./stage.js").Stage} [stage] */
   #arrive(stage) {
     if (this.#hasPlace) return;
     this.#hasPlace = true;
@@ -147,7 +147,7 @@ export class RoomView {
     this.room.setPose(this.#motion.update(0, this.#walker, null)); // before the one of the waiting time is sent
   }
 
-  /** @param {import("./stage.js").Stage | null} stage @param {{x: number, z: number, yaw: number}} place */
+  /** @param {import("./stage.js").Stage | undefined} stage @param {{x: number, z: number, yaw: number}} place */
   #stand(stage, place) {
     const walker = Object.assign(this.#walker, place);
     if (!stage) return;
@@ -168,7 +168,7 @@ export class RoomView {
       if (state === "refused" && reason) this.#showRefusal(refusalText(reason), reason.name);
     });
     room.on("welcome", () => {
-      this.#arrive(this.#options.stage);
+      this.#arrive(this.#options.drawn?.stage);
       byId("room-title").textContent = room.room?.name ?? "";
       document.title = `${room.room?.name ?? ""} · V-Chat`;
       this.#chat.fill();

@@ -5,16 +5,7 @@ import {
   Mesh, MeshBasicMaterial, MeshLambertMaterial, Object3D, RingGeometry, SphereGeometry, TorusGeometry,
 } from "three";
 import { merged } from "./detail.js";
-
-export const ROOM_RADIUS = 8;
-
-/** Where nobody can walk. @type {import("./walker.js").Obstacle[]} */
-export const OBSTACLES = [
-  { x: 0, z: -5.2, radius: 1.0 },
-  { x: -5.6, z: -2.4, radius: 0.55 },
-  { x: 5.6, z: -2.4, radius: 0.55 },
-  ...[0.95, 2.2, 4.08, 5.33].map((angle) => ({ x: 6.9 * Math.sin(angle), z: 6.9 * Math.cos(angle), radius: 0.22 })),
-];
+import { OBSTACLES, ROOM_RADIUS } from "./ground.js";
 
 const DAY = { zenith: 0x4f9fe0, middle: 0xa9dbf5, horizon: 0xfff6e8, low: 0xf7d9c4, stone: 0xdfcfc0, path: 0xcbb3a4, inlay: 0xcf8570, grass: 0x93c47a, leaf: 0x7fb86a,
   blossom: 0xffb7c8, wood: 0xa3745a, cloud: 0xffffff, rock: 0xb49a8c, lamp: 0xfff1b8 };

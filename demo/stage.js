@@ -30,7 +30,7 @@ export class Stage {
   #aim = new Vector3(0, 1, 0);
   #shown = { yaw: Math.PI, pitch: 0.14, distance: 4.2, shift: 0 };
 
-  /** @param {HTMLCanvasElement} canvas @param {{dusk: boolean, drawing?: import("./detail.js").Drawing}} options */
+  /** @param {HTMLCanvasElement} canvas @param {{dusk: boolean, drawing?: import("./drawing.js").Drawing}} options */
   constructor(canvas, { dusk, drawing = "auto" }) {
     this.light = drawing === "light" || (drawing === "auto" && drawsInSoftware());
     this.#levels = this.light ? LIGHT : drawing === "full" ? LEVELS.slice(0, 1) : LEVELS;

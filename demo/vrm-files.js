@@ -1,9 +1,6 @@
 /** Avatars as files: the presets the page comes with, and one's own, checked before it is read. */
 
-import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
-import { VRMLoaderPlugin, VRMUtils } from "@pixiv/three-vrm";
-
-/** @typedef {import("@pixiv/three-vrm").VRM} VRM */
+/** @typedef {import("./vrm.js").VRM} VRM */
 
 const FOLDER = "/demo/avatars/";
 const MOST_BYTES = 50 * 1024 * 1024;
@@ -79,14 +76,8 @@ async function fetchOk(url, init) {
 
 /** @param {ArrayBuffer} data @returns {Promise<VRM>} */
 async function parse(data) {
-  const loader = new GLTFLoader();
-  loader.register((parser) => new VRMLoaderPlugin(parser));
-  const vrm = /** @type {VRM | undefined} */ ((await loader.parseAsync(data, "")).userData.vrm);
+  const { read } = await import("./vrm.js"); // with three.js, which a page that draws nothing does without
+  const vrm = await read(data);
   if (!vrm) throw new FileRefused("not-vrm");
-  VRMUtils.rotateVRM0(vrm); // VRM 0 looks the other way
-  vrm.scene.traverse((part) => {
-    part.frustumCulled = false; // bounds are the T-pose's
-    part.castShadow = true;
-  });
   return vrm;
 }

@@ -80,6 +80,15 @@ async def test_what_is_said_is_read_once_each_way(url, arrive):
         await one.knows(2)
 
 
+async def test_who_sees_nothing_loads_nothing_that_draws(url, arrive):
+    aya, asked = await arrive(), []
+    aya.page.on("request", lambda request: asked.append(request.url))
+    await aya.come(url, "Aya")
+    await aya.knows(1)
+    assert f"{url}/demo/room-view.js" in asked
+    assert [one for one in asked if "/vendor/" in one] == []
+
+
 async def test_a_file_that_is_dropped_in_the_lobby_is_worn_there_and_in_the_room(url, arrive):
     aya = await arrive("light")
     page = aya.page

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { OBSTACLES, ROOM_RADIUS } from "../ground.js";
 import { placeOf } from "../places.js";
-import { OBSTACLES, ROOM_RADIUS } from "../scenery.js";
 
 const BODY_M = 0.3;
 const places = Array.from({ length: 40 }, (_, seat) => placeOf(seat));
