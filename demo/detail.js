@@ -1,7 +1,7 @@
 /** How much is drawn: less where the machine is slow, little where it has no graphics processor. */
 
 import { Float32BufferAttribute, InstancedMesh, Matrix4, Mesh, MeshBasicMaterial } from "three";
-import { mergeGeometries } from "three/addons/utils/BufferGeometryUtils.js";
+import { mergeGeometries, mergeVertices } from "three/addons/utils/BufferGeometryUtils.js";
 
 /** @typedef {{pixels: number, shadows: boolean, outlines: boolean, frameMs: number}} Detail `pixels` per CSS pixel at most; `frameMs`: what is sooner than this is not drawn */
 
@@ -27,7 +27,7 @@ export function drawsInSoftware() {
   return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
 }
 
-/** All that stands still as one shape with its colours: each shape by itself is a call, and calls cost most. @param {import("three").Object3D} scenery @returns {Mesh} */
+/** All that stands still as one shape with its colours, no corner twice: calls cost most, then corners. @param {import("three").Object3D} scenery @returns {Mesh} */
 export function merged(scenery) {
   scenery.updateMatrixWorld(true);
   /** @type {import("three").BufferGeometry[]} */
@@ -37,8 +37,9 @@ export function merged(scenery) {
     if (!mesh.isMesh) return;
     const { color } = /** @type {MeshBasicMaterial} */ (mesh.material);
     for (const place of places(mesh)) {
-      const shape = mesh.geometry.index ? mesh.geometry.toNonIndexed() : mesh.geometry.clone();
-      for (const name of ["normal", "uv"]) shape.deleteAttribute(name);
+      const bare = mesh.geometry.clone();
+      for (const name of ["normal", "uv"]) bare.deleteAttribute(name);
+      const shape = mergeVertices(bare);
       const { count } = shape.getAttribute("position");
       shape.setAttribute("color", new Float32BufferAttribute(Array.from({ length: count }, () => color.toArray()).flat(), 3));
       shapes.push(shape.applyMatrix4(place));

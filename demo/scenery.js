@@ -15,14 +15,17 @@ const DUSK = { zenith: 0x1d2450, middle: 0x6a4f8f, horizon: 0xe8939a, low: 0x574
 /** @param {boolean} dusk @param {boolean} light only what is near, without light and shade @returns {import("three").Object3D} */
 export function scenery(dusk, light) {
   const c = dusk ? DUSK : DAY;
+  /** @type {Round} */
+  const round = (parts) => (light ? Math.ceil(parts / 2) : parts);
   const all = new Group();
-  all.add(terrace(c), fountain(c), ...benches(c), lanterns(c), trees(c));
+  all.add(terrace(c, round), fountain(c, round), ...benches(c), lanterns(c, round), trees(c, round));
   if (light) return merged(all);
   all.add(sky(c), clouds(c), islands(c));
   return all;
 }
 
 /** @typedef {typeof DAY} Colours */
+/** @typedef {(parts: number) => number} Round of how many parts something round is made, of so many at best */
 
 /** @param {number} colour */
 const matte = (colour) => new MeshLambertMaterial({ color: colour });
@@ -52,8 +55,8 @@ function sky(c) {
   return new Mesh(ball, new MeshBasicMaterial({ vertexColors: true, side: BackSide, depthWrite: false, fog: false }));
 }
 
-/** @param {Colours} c */
-function terrace(c) {
+/** @param {Colours} c @param {Round} round */
+function terrace(c, round) {
   const group = new Group();
   /** @param {import("three").BufferGeometry} shape @param {number} colour @param {number} y */
   const flat = (shape, colour, y) => {
@@ -61,34 +64,34 @@ function terrace(c) {
     mesh.rotation.x = -Math.PI / 2;
     group.add(mesh);
   };
-  group.add(solid(new CylinderGeometry(11.5, 10.2, 0.9, 56), matte(c.grass), [0, -0.52, 0], false));
-  group.add(solid(new ConeGeometry(10.2, 8, 18), matte(c.rock), [0, -4.95, 0], false));
+  group.add(solid(new CylinderGeometry(11.5, 10.2, 0.9, round(56)), matte(c.grass), [0, -0.52, 0], false));
+  group.add(solid(new ConeGeometry(10.2, 8, round(18)), matte(c.rock), [0, -4.95, 0], false));
   const under = group.children[1];
   under.rotation.x = Math.PI;
-  flat(new CircleGeometry(ROOM_RADIUS + 0.25, 64), c.stone, 0);
-  flat(new RingGeometry(ROOM_RADIUS - 0.35, ROOM_RADIUS + 0.3, 64), c.path, 0.004);
-  flat(new RingGeometry(3.3, 3.5, 64), c.inlay, 0.004);
-  flat(new RingGeometry(3.62, 3.68, 64), c.inlay, 0.004);
+  flat(new CircleGeometry(ROOM_RADIUS + 0.25, round(64)), c.stone, 0);
+  flat(new RingGeometry(ROOM_RADIUS - 0.35, ROOM_RADIUS + 0.3, round(64)), c.path, 0.004);
+  flat(new RingGeometry(3.3, 3.5, round(64)), c.inlay, 0.004);
+  flat(new RingGeometry(3.62, 3.68, round(64)), c.inlay, 0.004);
   for (let i = 0; i < 12; i++) {
-    const petal = new CircleGeometry(0.22, 20);
+    const petal = new CircleGeometry(0.22, round(20));
     petal.scale(0.55, 1.9, 1).translate(0, 0.9, 0).rotateZ((i * Math.PI) / 6);
     flat(petal, i % 2 ? c.inlay : c.path, 0.005);
   }
   return group;
 }
 
-/** @param {Colours} c */
-function fountain(c) {
+/** @param {Colours} c @param {Round} round */
+function fountain(c, round) {
   const group = new Group();
   group.position.set(0, 0, -5.2);
-  group.add(solid(new CylinderGeometry(1.0, 1.08, 0.42, 36), matte(c.path), [0, 0.21, 0]));
-  group.add(solid(new CylinderGeometry(0.86, 0.86, 0.04, 36), matte(0x79c8dc), [0, 0.41, 0], false));
-  const rim = solid(new TorusGeometry(0.94, 0.075, 10, 40), matte(c.stone), [0, 0.43, 0]);
+  group.add(solid(new CylinderGeometry(1.0, 1.08, 0.42, round(36)), matte(c.path), [0, 0.21, 0]));
+  group.add(solid(new CylinderGeometry(0.86, 0.86, 0.04, round(36)), matte(0x79c8dc), [0, 0.41, 0], false));
+  const rim = solid(new TorusGeometry(0.94, 0.075, round(10), round(40)), matte(c.stone), [0, 0.43, 0]);
   rim.rotation.x = Math.PI / 2;
   group.add(rim);
-  group.add(solid(new CylinderGeometry(0.12, 0.2, 0.75, 16), matte(c.stone), [0, 0.75, 0]));
-  group.add(solid(new CylinderGeometry(0.45, 0.16, 0.16, 28), matte(c.path), [0, 1.15, 0]));
-  group.add(solid(new SphereGeometry(0.15, 20, 14), matte(0x9be0ec), [0, 1.3, 0]));
+  group.add(solid(new CylinderGeometry(0.12, 0.2, 0.75, round(16)), matte(c.stone), [0, 0.75, 0]));
+  group.add(solid(new CylinderGeometry(0.45, 0.16, 0.16, round(28)), matte(c.path), [0, 1.15, 0]));
+  group.add(solid(new SphereGeometry(0.15, round(20), round(14)), matte(0x9be0ec), [0, 1.3, 0]));
   return group;
 }
 
@@ -106,25 +109,25 @@ function benches(c) {
   });
 }
 
-/** @param {Colours} c */
-function lanterns(c) {
+/** @param {Colours} c @param {Round} round */
+function lanterns(c, round) {
   const group = new Group();
   const glow = new MeshBasicMaterial({ color: c.lamp });
   for (const { x, z } of OBSTACLES.slice(3)) {
-    group.add(solid(new CylinderGeometry(0.045, 0.07, 1.9, 10), matte(c.wood), [x, 0.95, z]));
-    group.add(solid(new SphereGeometry(0.19, 18, 14), glow, [x, 2.02, z], false));
-    group.add(solid(new ConeGeometry(0.24, 0.16, 16), matte(c.wood), [x, 2.24, z]));
+    group.add(solid(new CylinderGeometry(0.045, 0.07, 1.9, round(10)), matte(c.wood), [x, 0.95, z]));
+    group.add(solid(new SphereGeometry(0.19, round(18), round(14)), glow, [x, 2.02, z], false));
+    group.add(solid(new ConeGeometry(0.24, 0.16, round(16)), matte(c.wood), [x, 2.24, z]));
   }
   return group;
 }
 
-/** @param {Colours} c */
-function trees(c) {
+/** @param {Colours} c @param {Round} round */
+function trees(c, round) {
   const spots = [[-8.6, -4.6, 1.15], [8.7, -4.3, 1.0], [-6.9, -7.3, 0.9], [6.6, -7.6, 1.2], [0.6, -10, 1.05], [-9.9, 1.2, 0.95], [9.9, 1.6, 1.1], [-3.4, -9.4, 0.8], [3.9, -9.6, 0.75]];
   const group = new Group();
-  const crown = new IcosahedronGeometry(1, 2);
+  const crown = new IcosahedronGeometry(1, round(2));
   const crowns = [c.blossom, c.leaf].map((colour) => new InstancedMesh(crown, matte(colour), spots.length * 3));
-  const trunks = new InstancedMesh(new CylinderGeometry(0.11, 0.19, 1.7, 9), matte(c.wood), spots.length);
+  const trunks = new InstancedMesh(new CylinderGeometry(0.11, 0.19, 1.7, round(9)), matte(c.wood), spots.length);
   const spot = new Object3D();
   const counts = [0, 0];
   spots.forEach(([x, z, size], i) => {
