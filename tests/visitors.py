@@ -30,8 +30,13 @@ class Visitor:
 
     @classmethod
     async def at(cls, profile: BrowserContext) -> "Visitor":
-        """In front of an empty window."""
-        page = await profile.new_page()
+        """In front of an empty window: a tab that is behind another is drawn once a second."""
+        if profile.pages:
+            async with profile.expect_page() as opened:
+                await profile.pages[0].evaluate("void open('', '_blank', 'noopener,popup')")
+            page = await opened.value
+        else:
+            page = await profile.new_page()
         page.set_default_timeout(_WAIT_MS)
         visitor = cls(page)
         page.on("pageerror", lambda error: visitor.errors.append(str(error)))
