@@ -20,7 +20,7 @@ const USES = ["violent", "sexual", "political", "antisocial", "corporate", "prof
 export class Lobby {
   #name = /** @type {HTMLInputElement} */ (byId("name"));
   #roomName = /** @type {HTMLInputElement} */ (byId("room-name"));
-  #create = /** @type {HTMLButtonElement} */ (byId("create").querySelector("button"));
+  #create = /** @type {HTMLButtonElement} */ (byId("create-button"));
   #search = /** @type {HTMLInputElement} */ (byId("search"));
   #off = new AbortController();
   #options;

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` means: many tests wait, so one worker more than there are processors."""
-    return min(4, (os.cpu_count() or 1) + 1)
+    """What `-n auto` means: many tests wait, so two workers for a processor."""
+    return min(4, (os.cpu_count() or 1) * 2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # A file's tests share its fixtures; those that want the same emulator share that as well.
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+    # What takes longest comes first, so that nobody waits for it in the end.
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
 
 
 class ManualClock:

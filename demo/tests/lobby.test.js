@@ -47,3 +47,7 @@ test("a missing name is told at its field, until there is one", async () => {
   element("invited-join").click();
   assert.deepEqual(entered, ["r1"]);
 });
+
+test("a room can be opened once the page listens: a form sent before that would take what was typed along", () => {
+  assert.equal(element("create-button").disabled, false);
+});
