@@ -1,5 +1,6 @@
 """Fixtures that several suites share."""
 
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
     # What takes longest comes first, so that nobody waits for it in the end.
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is loaded stays, and is half a second's look for every collection
 
 
 class ManualClock:

@@ -49,7 +49,7 @@ async def told(url: str, event: str, room: str, user: str) -> None:
     """LiveKit tells the API that somebody joined or left the call."""
     who = {"room": {"name": room}, "participant": {"identity": user, "sid": "PA1"}}
     body, authorization = webhook(event, f"EV-{event}", **who)
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=False) as http:
         headers = {"Authorization": authorization}
         answer = await http.post(f"{url}/api/hooks/livekit", content=body, headers=headers)
     assert answer.status_code == 204

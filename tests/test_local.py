@@ -27,7 +27,7 @@ def _server(tmp_path_factory):
 
 @pytest.fixture(name="http")
 async def _http(server):
-    async with httpx.AsyncClient(base_url=f"{server.url}/api") as http:
+    async with httpx.AsyncClient(base_url=f"{server.url}/api", verify=False) as http:
         yield http
 
 
@@ -66,7 +66,7 @@ async def test_moderation_over_http_acts_on_the_socket(http):
 
 
 async def test_the_page_comes_with_a_policy_that_keeps_it_to_its_own_origin(server):
-    async with httpx.AsyncClient(base_url=server.url) as http:
+    async with httpx.AsyncClient(base_url=server.url, verify=False) as http:
         page = await http.get("/")
         module = await http.get("/client/index.js")
         source = await http.get("/demo/../local/__main__.py")
@@ -138,14 +138,14 @@ def test_what_the_sdks_readme_begins_with_runs_as_it_is(tmp_path):
 async def test_what_people_made_survives_a_restart(tmp_path):
     data = tmp_path / "data"
     with local(data) as server:
-        async with httpx.AsyncClient(base_url=f"{server.url}/api") as http:
+        async with httpx.AsyncClient(base_url=f"{server.url}/api", verify=False) as http:
             aya = await Person.guest(http, "Aya")
             room = await aya.make_room()
             keys = (await http.get("/.well-known/jwks.json")).json()
         assert server.end() == 0
         port = int(server.url.rsplit(":", 1)[1])
     with local(data, port) as server:
-        async with httpx.AsyncClient(base_url=f"{server.url}/api") as http:
+        async with httpx.AsyncClient(base_url=f"{server.url}/api", verify=False) as http:
             again = Person(http, aya.session)
             assert (await again.call("GET", "/me")).json()["name"] == "Aya"
             assert (await http.get(f"/rooms/{room['id']}")).json()["name"] == "Atrium"
@@ -155,7 +155,7 @@ async def test_what_people_made_survives_a_restart(tmp_path):
 
 async def test_everybody_hears_of_the_end_before_the_process_goes(tmp_path):
     with local(tmp_path / "data") as server:
-        async with httpx.AsyncClient(base_url=f"{server.url}/api") as http:
+        async with httpx.AsyncClient(base_url=f"{server.url}/api", verify=False) as http:
             aya = await Person.guest(http, "Aya")
             browser = await aya.join((await aya.make_room())["id"])
         server.process.send_signal(signal.SIGTERM)
@@ -168,7 +168,7 @@ async def test_everybody_hears_of_the_end_before_the_process_goes(tmp_path):
 async def test_the_process_lets_go_of_what_it_called_and_ends_without_a_word(tmp_path):
     nowhere = {"LIVEKIT_URL": "ws://127.0.0.1:1", "LIVEKIT_API_KEY": "k"}
     with local(tmp_path / "data", **nowhere, LIVEKIT_API_SECRET="s" * 32) as server:
-        async with httpx.AsyncClient(base_url=f"{server.url}/api") as http:
+        async with httpx.AsyncClient(base_url=f"{server.url}/api", verify=False) as http:
             aya = await Person.guest(http, "Aya")
             room = await aya.make_room()
             assert (await aya.call("DELETE", f"/rooms/{room['id']}")).status_code == 204
