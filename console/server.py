@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from console.account import Trouble
@@ -23,15 +23,15 @@ _OURS = ("functions.log", "relay-*.log")
 class OwnServer:
     """A running one. `relays` are the processes that hold people's connections."""
 
-    def __init__(self, address: str, relays: Sequence[int], logs: Path) -> None:
+    def __init__(self, address: str, logs: Path) -> None:
         self.address = address
-        self._relays = relays
+        self.relays: Sequence[int] = ()
         self._logs = logs
         self._said: list[str] = []
 
     def memory_kb(self) -> int:
         """Resident memory of the relays now. Raises Trouble when one is gone."""
-        return sum(map(_resident_kb, self._relays))
+        return sum(map(_resident_kb, self.relays))
 
     @property
     def lines(self) -> list[str]:
@@ -89,35 +89,43 @@ async def own_server(relays: int = 0) -> AsyncIterator[OwnServer]:
         )
         assert process.stdout is not None
         assert process.stderr is not None
-        listening: asyncio.Task[None] | None = None
+        server = OwnServer(f"http://localhost:{ports[0]}/api", Path(data) / "cloud")
+        listening = asyncio.create_task(server.listen(process.stderr))
         try:
-            async with asyncio.timeout(_START_S):
-                said = await _until_there(process.stdout, relays)
-            pids = [int(pid) for pid in re.findall(r"is process (\d+)", said)] or [process.pid]
-            address = f"http://localhost:{ports[0]}/api"
-            server = OwnServer(address, pids, Path(data) / "cloud")
-            listening = asyncio.create_task(server.listen(process.stderr))
+            said = await _until_there(process.stdout, relays)
+            if said is None:
+                with suppress(ProcessLookupError):
+                    process.terminate()
+                await listening
+                raise Trouble("\n".join(["The local server did not start.", *server.lines]))
+            pids = map(int, re.findall(r"is process (\d+)", said))
+            server.relays = tuple(pids) or (process.pid,)
             yield server
         finally:
             if process.returncode is None:
-                process.terminate()
+                with suppress(ProcessLookupError):
+                    process.terminate()
                 try:
                     async with asyncio.timeout(_END_S):
                         await process.wait()
                 except TimeoutError:
                     process.kill()
                     await process.wait()
-            if listening is not None:
-                await listening
+            await listening
 
 
-async def _until_there(out: asyncio.StreamReader, relays: int) -> str:
-    """What it prints up to the last line that belongs to its start. Raises Trouble."""
+async def _until_there(out: asyncio.StreamReader, relays: int) -> str | None:
+    """What it prints up to the last line that belongs to its start; None when it ends before, or
+    takes too long."""
     said = ""
-    while "V-Chat is at" not in said or said.count("is process") < relays:
-        if not (line := await out.readline()):
-            raise Trouble(f"The local server did not start: {said!r}")
-        said += line.decode()
+    try:
+        async with asyncio.timeout(_START_S):
+            while "V-Chat is at" not in said or said.count("is process") < relays:
+                if not (line := await out.readline()):
+                    return None
+                said += line.decode()
+    except TimeoutError:
+        return None
     return said
 
 

@@ -22,6 +22,7 @@ from console.census import census
 from console.ledger import Ledger
 from console.recording import Recorder, synthetic
 from console.seat import Ended, Seat
+from console.server import OwnServer, own_server
 from console.soak import Report, Wish, soak
 from console.watch import Watch
 from tests.meeting import Meeting
@@ -305,6 +306,23 @@ def test_growth_is_counted_from_when_the_server_remembers_all_it_will(
     growth = report.memory_growth_pct
     assert growth is not None
     assert (growth < 0.01) is flat  # in less time it is still filling, and that is to be seen
+
+
+async def test_a_server_of_ones_own_that_cannot_start_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Trouble, match=r"did not start(?s:.*)Redis is missing: install it"):
+        async with own_server(relays=1):
+            pass
+
+
+def test_of_what_its_own_server_logs_a_soak_shows_what_nobody_expected(tmp_path):
+    server = OwnServer("http://localhost/api", tmp_path)
+    expected = '{"severity": "INFO", "message": "ready"}'
+    strange = ['{"severity": "WARNING", "message": "Redis is away"}', "Traceback (most recent"]
+    (tmp_path / "relay-1.log").write_text(f"{expected}\n{strange[0]}\n")
+    (tmp_path / "functions.log").write_text(f"{strange[1]}\n")
+    (tmp_path / "pubsub.log").write_text("the emulator's own words\n")
+    assert sorted(server.lines) == sorted(strange)
 
 
 async def test_bots_move_as_a_recording_does(meeting: Meeting) -> None:
