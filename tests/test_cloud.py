@@ -239,7 +239,7 @@ def test_an_end_asked_for_while_it_starts_leaves_nothing_running(tmp_path, child
             if len(seen) >= children and not asked:
                 asked = True
                 process.send_signal(signal.SIGINT)
-            time.sleep(0.1)
+            time.sleep(0.02)
         assert asked
         assert process.returncode == 0, (tmp_path / "cloud.log").read_text()
     assert alive(seen) == set()

@@ -58,7 +58,7 @@ async def test_nothing_that_is_sent_makes_a_500(world: World, monkeypatch):
     monkeypatch.setattr(world.services.state, "spend", free)
 
     @settings(
-        max_examples=150,
+        max_examples=250,
         deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow],

@@ -13,7 +13,7 @@ from tests.identity_world import House
 from tests.identity_world import _house as _house
 from tests.identity_world import _log as _log
 
-EXAMPLES = 4
+EXAMPLES = 6
 """Of every operation, with what the file allows and again with what it does not."""
 # The account or the room that these end must not be the one of all the others.
 FATAL = {"deleteMe", "deleteRoom"}

@@ -283,7 +283,7 @@ class RoomRules(RuleBasedStateMachine):
 
 TestRoomRules = RoomRules.TestCase
 TestRoomRules.settings = settings(
-    max_examples=15,
+    max_examples=25,
     stateful_step_count=30,
     deadline=None,
     database=None,
