@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -12,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from console.account import Trouble
+from local.servers import free_ports
 
 _ROOT = Path(__file__).resolve().parent.parent
 _START_S = 120.0
@@ -21,10 +21,11 @@ _OURS = ("functions.log", "relay-*.log")
 
 
 class OwnServer:
-    """A running one. `relays` are the processes that hold people's connections."""
+    """`address` is the api's, and `relays` are the processes that hold people's connections, both
+    known once it runs."""
 
-    def __init__(self, address: str, logs: Path) -> None:
-        self.address = address
+    def __init__(self, logs: Path) -> None:
+        self.address = ""
         self.relays: Sequence[int] = ()
         self._logs = logs
         self._said: list[str] = []
@@ -38,12 +39,14 @@ class OwnServer:
         """Those of its log that are worth a look, so far."""
         files = [file for pattern in _OURS for file in sorted(self._logs.glob(pattern))]
         written = [line for file in files for line in file.read_text(errors="replace").splitlines()]
-        return [line for line in [*self._said, *written] if _worth_a_look(line)]
+        return [*self._said, *filter(_worth_a_look, written)]
 
     async def listen(self, errors: asyncio.StreamReader) -> None:
         """Read what its first process logs, to the end."""
         async for line in errors:
-            self._said.append(line.decode(errors="replace").rstrip())
+            text = line.decode(errors="replace").rstrip()
+            if _worth_a_look(text):
+                self._said.append(text)
 
 
 def _resident_kb(pid: int) -> int:
@@ -68,7 +71,8 @@ def _worth_a_look(line: str) -> bool:
 async def own_server(relays: int = 0) -> AsyncIterator[OwnServer]:
     """Start one on ports of its own, with data that goes with it: as `make run` does, or as
     `make cloud` does, with so many relays."""
-    ports = _free_ports(relays + 1)
+    # Only a `make run` can choose its port itself.
+    ports = free_ports(relays + 1) if relays else [0]
     with tempfile.TemporaryDirectory(prefix="vchat-soak-") as data:
         kept = {name: value for name, value in os.environ.items() if name[:6] != "VCHAT_"}
         process = await asyncio.create_subprocess_exec(
@@ -89,7 +93,7 @@ async def own_server(relays: int = 0) -> AsyncIterator[OwnServer]:
         )
         assert process.stdout is not None
         assert process.stderr is not None
-        server = OwnServer(f"http://localhost:{ports[0]}/api", Path(data) / "cloud")
+        server = OwnServer(Path(data) / "cloud")
         listening = asyncio.create_task(server.listen(process.stderr))
         try:
             said = await _until_there(process.stdout, relays)
@@ -98,6 +102,7 @@ async def own_server(relays: int = 0) -> AsyncIterator[OwnServer]:
                     process.terminate()
                 await listening
                 raise Trouble("\n".join(["The local server did not start.", *server.lines]))
+            server.address = f"{re.findall(r'http://[^ ]+', said)[0]}/api"
             pids = map(int, re.findall(r"is process (\d+)", said))
             server.relays = tuple(pids) or (process.pid,)
             yield server
@@ -127,13 +132,3 @@ async def _until_there(out: asyncio.StreamReader, relays: int) -> str | None:
     except TimeoutError:
         return None
     return said
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody has now."""
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [one.getsockname()[1] for one in taken]
-    finally:
-        for one in taken:
-            one.close()

@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class Server:
         log: Path | None = None,
         needs: str | None = None,
     ) -> None:
-        self.port = port or _free_port()
+        self.port = port or free_ports(1)[0]
         self.address = f"{_HOST}:{self.port}"
         self._command = [part.format(host=_HOST, port=self.port) for part in command]
         self._ready = ready
@@ -116,10 +117,11 @@ class Server:
         return True
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((_HOST, 0))
-        return int(free.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """So many different ports that nobody has now."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.create_server((_HOST, 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in held]
 
 
 @cache

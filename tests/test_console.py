@@ -308,6 +308,16 @@ def test_growth_is_counted_from_when_the_server_remembers_all_it_will(
     assert (growth < 0.01) is flat  # in less time it is still filling, and that is to be seen
 
 
+async def test_a_server_of_ones_own_answers_and_tells_what_it_needs():
+    async with own_server() as server:
+        async with httpx.AsyncClient(base_url=server.address, verify=False) as http:
+            assert await Account(http, "").rooms() == []
+        assert server.memory_kb() > 20_000
+        assert server.lines == []
+    with pytest.raises(Trouble, match="has ended"):
+        server.memory_kb()
+
+
 async def test_a_server_of_ones_own_that_cannot_start_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Trouble, match=r"did not start(?s:.*)Redis is missing: install it"):
@@ -316,7 +326,7 @@ async def test_a_server_of_ones_own_that_cannot_start_says_what_is_missing(tmp_p
 
 
 def test_of_what_its_own_server_logs_a_soak_shows_what_nobody_expected(tmp_path):
-    server = OwnServer("http://localhost/api", tmp_path)
+    server = OwnServer(tmp_path)
     expected = '{"severity": "INFO", "message": "ready"}'
     strange = ['{"severity": "WARNING", "message": "Redis is away"}', "Traceback (most recent"]
     (tmp_path / "relay-1.log").write_text(f"{expected}\n{strange[0]}\n")

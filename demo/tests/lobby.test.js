@@ -1,6 +1,7 @@
 /** Before a room: a name is asked for where it belongs, and rooms are looked at only by who may. */
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { beforeEach, test } from "node:test";
 import { Lobby } from "../lobby.js";
 import { fakePage } from "./fake-page.js";
@@ -48,6 +49,8 @@ test("a missing name is told at its field, until there is one", async () => {
   assert.deepEqual(entered, ["r1"]);
 });
 
-test("a room can be opened once the page listens: a form sent before that would take what was typed along", () => {
+test("a room can be opened once the page listens, not before: a form sent then would take what was typed along", async () => {
+  const html = await readFile(new URL("../index.html", import.meta.url), "utf8");
+  assert.match(html, /<button id="create-button"[^>]* disabled>/);
   assert.equal(element("create-button").disabled, false);
 });
