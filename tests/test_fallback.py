@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,13 @@ import pytest
 from fakeredis import FakeAsyncRedis
 
 from adapters.state_redis import RedisState
+from tests.components import need
 from tests.relays import new_room, running_relay, ticket
 
 _PAGE = Path(__file__).parent / "fallback_page.js"
 _SECONDS = 30
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 async def test_a_page_without_websockets_meets_one_that_has_them():
     state, room = RedisState(FakeAsyncRedis()), new_room()
     await state.show_room(room)
@@ -24,7 +23,7 @@ async def test_a_page_without_websockets_meets_one_that_has_them():
         aya = await relay.join(room.id, "aya")
         tickets = [ticket(room.id, "ben") for _ in range(5)]
         page = await asyncio.create_subprocess_exec(
-            "node",
+            need("node"),
             str(_PAGE),
             room.id,
             f"{relay.url}/rooms/{room.id}",

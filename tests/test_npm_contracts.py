@@ -2,7 +2,6 @@
 they read. Installed on the first run, from tests/npm/package-lock.json."""
 
 import json
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from adapters.identity_nextauth import NextAuthSessions
 from adapters.voice_livekit import LiveKit
-from tests.components import need
+from tests.components import do_without, need
 from tests.fakes.livekit import KEY, SECRET
 from vchat.model import Avatar
 from vchat.policy import Role
@@ -34,10 +33,7 @@ def _said() -> dict:
         command = [npm, "ci", "--no-audit", "--no-fund", "--silent"]
         installed = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=300)
         if installed.returncode:
-            reason = f"npm could not install tests/npm: {installed.stderr[-300:]}"
-            if os.environ.get("CI") == "true":
-                pytest.fail(reason)
-            pytest.skip(reason)
+            do_without(f"npm could not install tests/npm: {installed.stderr[-300:]}")
         ready.touch()
     look = Avatar(source="vroid", id="100", title="T", author="A")
     token = VOICE.token(Speaker("r1", "u1", "さくら", Role.MEMBER, look, False), now=time.time())
