@@ -15,6 +15,8 @@ export PYTHONDONTWRITEBYTECODE :=
 # npm of the system, or else one from PyPI inside .venv.
 NPM = $(shell command -v npm || echo $(BIN)/npm)
 NODE_PATH_FIRST = PATH="$(CURDIR)/$(BIN):$$PATH"
+# Quiet when all is well, with npm's reason when it is not.
+NPM_CI = $(NODE_PATH_FIRST) $(NPM) ci --loglevel=error --no-update-notifier --no-audit --no-fund > /dev/null --prefix
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -37,15 +39,19 @@ $(VENV)/npm: $(VENV)/runtime
 	@touch $@
 
 demo/node_modules/.ready: demo/package.json demo/package-lock.json | $(VENV)/npm
-	@test -e demo/node_modules/.dev || $(NODE_PATH_FIRST) $(NPM) --prefix demo ci --omit=dev --silent --no-audit --no-fund
+	@test -e demo/node_modules/.dev || $(NPM_CI) demo --omit=dev
 	@touch $@
 
 demo/node_modules/.dev: demo/package.json demo/package-lock.json | $(VENV)/npm
-	@$(NODE_PATH_FIRST) $(NPM) --prefix demo ci --silent --no-audit --no-fund
+	@$(NPM_CI) demo
 	@touch $@ demo/node_modules/.ready
 
 client/node_modules/.ready: client/package.json client/package-lock.json | $(VENV)/npm
-	@$(NODE_PATH_FIRST) $(NPM) --prefix client ci --silent --no-audit --no-fund
+	@$(NPM_CI) client
+	@touch $@
+
+tests/npm/node_modules/.ready: tests/npm/package.json tests/npm/package-lock.json | $(VENV)/npm
+	@$(NPM_CI) tests/npm
 	@touch $@
 
 run: $(VENV)/runtime demo/node_modules/.ready ## Everything in one process at http://localhost:8080 (PORT=…)
@@ -54,7 +60,7 @@ run: $(VENV)/runtime demo/node_modules/.ready ## Everything in one process at ht
 cloud: $(VENV)/runtime demo/node_modules/.ready ## The same in the cloud's own parts, with emulators and two relays (PORT=… RELAY_PORTS=…)
 	@PORT=$(PORT) RELAY_PORTS=$(RELAY_PORTS) exec $(BIN)/python -m local.cloud
 
-test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready ## All tests; says which were skipped, and why
+test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready tests/npm/node_modules/.ready ## All tests; says which were skipped, and why
 	$(NODE_PATH_FIRST) $(NPM) --prefix client test --silent
 	$(NODE_PATH_FIRST) $(NPM) --prefix demo test --silent
 	$(NODE_PATH_FIRST) $(BIN)/pytest -q -m browser -n 2 --dist loadgroup

