@@ -59,34 +59,37 @@ def key_confused() -> str:
     return b".".join([head, body, base64.urlsafe_b64encode(mac).rstrip(b"=")]).decode()
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        unsigned(),
-        key_confused(),
-        token(key=OTHER),
-        token(kid="unknown"),
-        jwt.encode(CLAIMS, KEY, algorithm="RS256"),
-        token(alg="RS512"),
-        token({"aud": "another-project"}),
-        token({"aud": [PROJECT]}),
-        token({"iss": f"https://session.firebase.google.com/{PROJECT}"}),
-        token({"exp": NOW - 11}),
-        token({"exp": NOW + 7200}),
-        token({"exp": str(NOW + 3590)}),
-        token({"iat": NOW + 60}),
-        token({"auth_time": NOW + 60}),
-        token({"auth_time": True}),
-        token({"sub": ""}),
-        token({"sub": "x" * 129}),
-        *(token(without=name) for name in ("iss", "aud", "sub", "exp", "iat", "auth_time")),
-        token()[:-4] + "AAAA",
-        token({"pad": "x" * 9000}),
-        "",
-        "a.b.c",
-        "é.é.é",
-    ],
-)
+NOT_ISSUED = {
+    "unsigned": unsigned(),
+    "signed with the public key": key_confused(),
+    "another key": token(key=OTHER),
+    "an unknown key": token(kid="unknown"),
+    "no key named": jwt.encode(CLAIMS, KEY, algorithm="RS256"),
+    "another algorithm": token(alg="RS512"),
+    "another audience": token({"aud": "another-project"}),
+    "a list of audiences": token({"aud": [PROJECT]}),
+    "a session cookie": token({"iss": f"https://session.firebase.google.com/{PROJECT}"}),
+    "expired": token({"exp": NOW - 11}),
+    "too long a life": token({"exp": NOW + 7200}),
+    "an expiry in letters": token({"exp": str(NOW + 3590)}),
+    "issued later": token({"iat": NOW + 60}),
+    "signed in later": token({"auth_time": NOW + 60}),
+    "signed in at true": token({"auth_time": True}),
+    "nobody": token({"sub": ""}),
+    "too long a name": token({"sub": "x" * 129}),
+    **{
+        f"no {name}": token(without=name)
+        for name in ("iss", "aud", "sub", "exp", "iat", "auth_time")
+    },
+    "a changed signature": token()[:-4] + "AAAA",
+    "too long": token({"pad": "x" * 9000}),
+    "nothing": "",
+    "junk": "a.b.c",
+    "no ASCII": "é.é.é",
+}
+
+
+@pytest.mark.parametrize("bad", NOT_ISSUED.values(), ids=NOT_ISSUED)
 async def test_what_firebase_did_not_issue_to_us_is_refused(firebase, bad):
     await refused(firebase, bad)
 

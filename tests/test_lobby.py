@@ -122,6 +122,7 @@ async def test_a_lobby_ticket_works_once(meeting: Meeting):
         (ticket(new_room_id(), "u1"), 4300),
         ("junk", 4300),
     ],
+    ids=["expired", "an access token", "another issuer", "a room's ticket", "junk"],
 )
 async def test_other_tickets_do_not_open_the_lobby(meeting: Meeting, hello, code):
     place = {"url": f"{meeting.relays[0].url}/lobby", "ticket": hello}
