@@ -63,8 +63,8 @@ cloud: $(VENV)/runtime demo/node_modules/.ready ## The same in the cloud's own p
 test: $(VENV)/dev demo/node_modules/.ready client/node_modules/.ready tests/npm/node_modules/.ready ## All tests; says which were skipped, and why
 	$(NODE_PATH_FIRST) $(NPM) --prefix client test --silent
 	$(NODE_PATH_FIRST) $(NPM) --prefix demo test --silent
-	$(NODE_PATH_FIRST) $(BIN)/pytest -q -m browser -n 2 --dist loadgroup
-	$(NODE_PATH_FIRST) $(BIN)/pytest -q -m "not browser" -n auto --dist loadgroup
+	$(NODE_PATH_FIRST) $(BIN)/pytest -q tests/browser -n 2 --dist worksteal
+	$(NODE_PATH_FIRST) $(BIN)/pytest -q --ignore=tests/browser -n auto --dist loadgroup --no-loadscope-reorder
 
 faults: $(VENV)/dev ## Break relays, Redis and Pub/Sub under chatting people (SEED=… FAULTS=…)
 	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))

@@ -3,38 +3,60 @@
 import gc
 import os
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from fakeredis import FakeAsyncRedis
 from redis.asyncio import Redis
 
 from adapters.state_redis import RedisState
-from tests.components import need
-from tests.emulators import Server, running
+from infra.tools.plan_check import Plan
+from tests import terraform
+from tests.emulators import Server, installed, running
+from tests.make_cloud import Cloud, made_cloud
 from tests.relays import close_sockets
-
-if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext
-
-    from tests.visitors import Arrive
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` means: many tests wait, so two workers for a processor."""
-    return min(4, (os.cpu_count() or 1) * 2)
+    """What `-n auto` means: many tests wait, so more than two workers for a processor."""
+    return min(8, (os.cpu_count() or 1) * 5 // 2)
+
+
+_FIRST = (
+    "emulators",
+    "terraform",
+    "test_faults.py",
+    "test_openapi_any_call.py",
+    "test_bench.py",
+    "test_cloud.py",
+    "test_drain.py",
+    "test_relay.py",
+    "test_console.py",
+    "test_local.py",
+    "test_hostile.py",
+    "test_limits.py",
+    "test_start_checks.py",
+    "test_functions_main.py",
+    "test_fast_line.py",
+    "test_gate.py",
+)
+"""The groups that take longest begin, such as wait beside such as reckon: at the end no worker is
+left alone with one."""
+
+
+def _group(item: pytest.Item) -> str:
+    """A file's tests share its fixtures; those that want the same emulator share that as well."""
+    mark = item.get_closest_marker("xdist_group")
+    return str(mark.args[0]) if mark else item.path.name
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    turn = {group: n for n, group in enumerate(_FIRST)}
+    items.sort(key=lambda item: turn.get(_group(item), len(turn)))
     for item in items:
-        if "chromium" in getattr(item, "fixturenames", ()):
-            item.add_marker("browser")
-        # A file's tests share its fixtures; those that want the same emulator share that as well.
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
 
 
 def pytest_collection_finish() -> None:
@@ -70,6 +92,25 @@ def _firestore() -> Iterator[Server]:
     yield from running("firestore")
 
 
+@pytest.fixture(name="cloud")
+def _cloud(tmp_path: Path) -> Iterator[Cloud]:
+    """`make cloud` of one's own, to break."""
+    for kind in ("pubsub", "firestore", "redis"):
+        installed(kind)
+    with made_cloud(tmp_path) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="session", name="workspace")
+def _workspace(tmp_path_factory: pytest.TempPathFactory) -> terraform.Workspace:
+    return terraform.Workspace(tmp_path_factory.mktemp("terraform"))
+
+
+@pytest.fixture(scope="session", name="plans")
+def _plans(workspace: terraform.Workspace) -> dict[str, Plan]:
+    return terraform.plans(workspace)
+
+
 @pytest.fixture(name="clock")
 def _clock() -> ManualClock:
     return ManualClock()
@@ -95,52 +136,3 @@ def _state(redis: Redis, clock: ManualClock) -> RedisState:
 async def _no_socket_outlives_its_test() -> AsyncIterator[None]:
     yield
     await close_sockets()
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session", name="chromium")
-async def _chromium() -> AsyncIterator["Browser"]:
-    """One browser for the whole run; its tests are in its loop, `asyncio(loop_scope="session")`."""
-    from playwright.async_api import async_playwright  # slow to import, and few tests need it
-
-    path = need("chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session", name="profiles")
-async def _profiles(chromium: "Browser") -> AsyncIterator[dict[str, "BrowserContext"]]:
-    """What is kept in the browser for those who draw alike, and with it the page's own files."""
-    kept: dict[str, BrowserContext] = {}
-    yield kept
-    for profile in kept.values():
-        await profile.close()
-
-
-@pytest_asyncio.fixture(loop_scope="session", name="arrive")
-async def _arrive(
-    chromium: "Browser", profiles: dict[str, "BrowserContext"]
-) -> AsyncIterator["Arrive"]:
-    """Lets people arrive; in the end nobody's page may have failed."""
-    from tests.visitors import Visitor, forget, new_profile
-
-    visitors: list[Visitor] = []
-    own: list[BrowserContext] = []
-
-    async def arrive(drawing: str = "none", *, apart: bool = False, **settings: Any) -> Visitor:
-        if apart or settings:
-            profile = await new_profile(chromium, drawing, **settings)
-            own.append(profile)
-        else:
-            profile = profiles.get(drawing) or await new_profile(chromium, drawing)
-            profiles[drawing] = profile
-        visitors.append(await Visitor.at(profile))
-        return visitors[-1]
-
-    yield arrive
-    for profile in own:
-        await profile.close()
-    for profile in profiles.values():
-        await forget(profile)
-    assert [visitor.errors for visitor in visitors] == [[] for _ in visitors]

@@ -36,6 +36,20 @@ INTEGRATIONS = (
     '{firebase={project="my-firebase"},livekit={url="wss://voice.example.com"},'
     'nextauth={cookie="session"},vroid={client_id="id",return_urls=["https://chat.example.com/"]}}'
 )
+PROFILES = {
+    "dev": ("dev",),
+    "prod": ("prod",),
+    "full": (
+        "prod",
+        '-var=redis={mode="memorystore"}',
+        '-var=network={cidr="10.8.0.0/26"}',
+        "-var=domain=chat.example.com",
+        '-var=alerts={emails=["you@example.com"],topic=true}',
+        f"-var=integrations={INTEGRATIONS}",
+        "-var=doze={hidden_s=120,idle_s=600,away_s=3600,kick_idle=true}",
+        '-var=budget={billing_account="012345-6789AB-CDEF01",amount=20}',
+    ),
+}
 _CACHE = ROOT / "build" / "terraform-plugins"
 _OVERRIDE = """
 terraform {{
@@ -75,6 +89,15 @@ class Workspace:
         self.run("plan", *asked, secrets=secrets)
         shown: Any = json.loads(self.run("show", "-json", "plan").splitlines()[-1])
         return shown
+
+
+def plans(workspace: Workspace) -> dict[str, Plan]:
+    """The plan of each profile, as its operator would have it made."""
+    without_redis = {name: value for name, value in SECRETS.items() if name != "REDIS_URL"}
+    return {
+        name: workspace.plan(*words, secrets=without_redis if name == "full" else None)
+        for name, words in PROFILES.items()
+    }
 
 
 class Variables:

@@ -1,17 +1,12 @@
-"""`make cloud`'s process: Google's parts as emulators, functions-framework, and two relays."""
+"""`make cloud`: Google's parts as emulators, functions-framework, and two relays."""
 
 import asyncio
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -20,35 +15,9 @@ import pytest
 from local.cloud import _running
 from tests.components import free_port
 from tests.emulators import installed
+from tests.make_cloud import ELSEWHERE, STOP_S, start
 from tests.people import Person
-from tests.processes import ROOT, environment
 from tests.relays import Browser, open_socket
-
-ELSEWHERE = {"Origin": "http://localhost:5173"}
-_START_S = 120
-_STOP_S = 40
-
-
-@dataclass
-class Cloud:
-    """`relays` are the processes by name."""
-
-    url: str
-    process: subprocess.Popen[str]
-    relays: dict[str, int]
-
-
-def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
-    with (folder / "cloud.log").open("w") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "local.cloud"],
-            cwd=ROOT,
-            env=environment(VCHAT_DATA=str(folder / "data"), **settings),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-
 
 Being = tuple[int, str]
 """A process: its number, which another may have later, and when it began."""
@@ -77,44 +46,12 @@ def descendants(pid: int) -> set[Being]:
 
 def alive(seen: set[Being]) -> set[Being]:
     """Who is there still, when those that end by themselves had time to: gcloud's own, say."""
-    end = time.monotonic() + _STOP_S
+    end = time.monotonic() + STOP_S
     while there := seen & beings().keys():
         if time.monotonic() > end:
             break
         time.sleep(0.05)
     return there
-
-
-@contextmanager
-def cloud(folder: Path) -> Iterator[Cloud]:
-    port, *relays = free_port(), free_port(), free_port()
-    settings = {"PORT": str(port), "RELAY_PORTS": ",".join(map(str, relays))}
-    process = start(folder, VCHAT_ORIGINS=ELSEWHERE["Origin"], **settings)
-    assert process.stdout is not None
-    with ExitStack() as stack:
-        stack.callback(process.stdout.close)
-        stack.callback(process.wait, _STOP_S)
-        stack.callback(process.terminate)
-        found: dict[str, int] = {}
-        deadline = time.monotonic() + _START_S
-        for line in process.stdout:
-            assert time.monotonic() < deadline
-            if match := re.search(r"(relay-\d+) is process (\d+)", line):
-                found[match[1]] = int(match[2])
-            if "logs are in" in line:
-                break
-        assert found.keys() == {f"relay-{one}" for one in relays}, (
-            folder / "cloud.log"
-        ).read_text()
-        yield Cloud(f"http://localhost:{port}", process, found)
-
-
-@pytest.fixture(name="cloud")
-def _cloud(tmp_path):
-    for kind in ("pubsub", "firestore", "redis"):
-        installed(kind)
-    with cloud(tmp_path) as running:
-        yield running
 
 
 async def moves(mover: Browser, watcher: Browser, body: bytes) -> None:
@@ -190,7 +127,7 @@ async def test_a_room_on_two_relays_outlives_either_and_nothing_is_left_running(
     children = descendants(cloud.process.pid)
     assert len(children) >= 5
     cloud.process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(cloud.process.wait, _STOP_S) == 0
+    assert await asyncio.to_thread(cloud.process.wait, STOP_S) == 0
     assert alive(children) == set()
 
 
@@ -243,36 +180,6 @@ def test_an_end_asked_for_while_it_starts_leaves_nothing_running(tmp_path, child
         assert asked
         assert process.returncode == 0, (tmp_path / "cloud.log").read_text()
     assert alive(seen) == set()
-
-
-@pytest.mark.asyncio(loop_scope="session")
-async def test_two_browsers_on_two_relays_see_each_other_and_lose_nothing_with_one(cloud, arrive):
-    addresses = {name: f"ws://localhost:{name.rpartition('-')[2]}" for name in cloud.relays}
-    lost, kept = addresses
-    aya, ben = await arrive("light", apart=True), await arrive("light", apart=True)
-    await aya.come(f"{cloud.url}/?avoid={addresses[kept]}", "Aya")
-    room = aya.page.url.partition("#")[2]
-    await ben.come(f"{cloud.url}/?avoid={addresses[lost]}#{room}", "Ben")
-    await asyncio.gather(aya.sees(2), ben.sees(2))
-    for one in (aya, ben):
-        people = one.page.get_by_test_id("people-list")
-        for relay in (lost, kept):
-            await people.get_by_text(relay).wait_for(state="attached")
-    await aya.say("hello over there")
-    await ben.reads("hello over there")
-
-    os.kill(cloud.relays[lost], signal.SIGKILL)
-    texts = [f"meanwhile {n}" for n in range(4)]
-    for n, text in enumerate(texts):
-        await (aya, ben)[n % 2].say(text)
-    for text in (*texts, "hello over there"):
-        for one in (aya, ben):
-            await one.reads(text)
-            assert await one.count(text) == 1
-    await aya.joined()
-    for one in (aya, ben):  # on one relay again, which nobody needs to be told
-        await one.page.get_by_test_id("people-list").get_by_text(lost).wait_for(state="detached")
-        await one.knows(2)
 
 
 def refused_start(folder: Path, **settings: str) -> str:

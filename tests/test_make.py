@@ -1,5 +1,6 @@
-"""What `make` prepares on a machine where Python is not as it should be."""
+"""What `make` prepares where something is not as it should be, and how it spreads the tests."""
 
+import os
 import subprocess
 
 import pytest
@@ -13,6 +14,10 @@ shift 2; for last; do :; done
 mkdir -p "$last/bin" && touch "$last/bin/python" && chmod +x "$last/bin/python"
 """  # Debian's without python3-venv leaves this much behind
 WHOLE = f'{HALF}printf "#!/bin/sh\\n" > "$last/bin/pip" && chmod +x "$last/bin/pip"'
+BROKEN_NPM = """#!/bin/sh
+case "$*" in *--silent*) ;; *) echo npm error code ECONNREFUSED >&2 ;; esac
+exit 1
+"""
 BROKEN = f"{HALF}echo ensurepip is not available >&2; exit 1"
 
 
@@ -63,3 +68,28 @@ def test_a_python_that_is_missing_or_too_old_is_one_sentence(prepare, python):
     (sentence, _) = (done.stdout + done.stderr).strip().splitlines()  # and make's own
     assert "Python 3.11 or newer" in sentence
     assert "PYTHON=" in sentence
+
+
+def test_packages_that_npm_cannot_bring_are_told_with_its_reason_and_are_asked_for_again(tmp_path):
+    npm = tmp_path / "npm"
+    npm.write_text(BROKEN_NPM)
+    npm.chmod(0o755)
+    ready = "client/node_modules/.ready"
+    for _ in range(2):
+        done = subprocess.run(
+            [need("make"), f"NPM={npm}", "--what-if=client/package.json", ready],
+            cwd=ROOT,
+            env=environment(MAKEFLAGS="", MAKELEVEL="0"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode != 0
+        assert "ECONNREFUSED" in done.stderr
+
+
+def test_a_files_tests_are_on_one_worker(request):
+    """What several share is made once, and not by two at a time in one folder."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("these tests run in one process")
+    assert request.node.nodeid.endswith("@test_make.py")

@@ -27,7 +27,7 @@ VOICE = LiveKit("wss://voice.test", KEY, SECRET)
 def _said() -> dict:
     """What the official libraries made of what we gave them."""
     node = need("node")
-    # Not installed from here: each worker would, in the same folder, and break what the other brings.
+    # Not installed from here: workers would, in one folder, and break what another brings.
     if not (FOLDER / "node_modules" / ".ready").exists():
         do_without("tests/npm is not installed: make test does it")
     look = Avatar(source="vroid", id="100", title="T", author="A")

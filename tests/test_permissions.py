@@ -8,7 +8,9 @@ import pytest
 
 from infra.tools import plan_check
 from infra.tools.plan_check import Plan
-from tests.terraform import ROOT, Workspace
+from tests.terraform import ROOT
+
+pytestmark = pytest.mark.xdist_group("terraform")
 
 # Which permission a call wants: cloud.google.com/pubsub/docs/access-control, its table of roles.
 PUBSUB = {
@@ -33,9 +35,9 @@ CLIENTS = {
 """Google's client libraries that adapters may import, and whose account has a role for each."""
 
 
-@pytest.fixture(scope="module", name="plan")
-def _plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    return Workspace(tmp_path_factory.mktemp("permissions")).plan("prod")
+@pytest.fixture(name="plan")
+def _plan(plans: dict[str, Plan]) -> Plan:
+    return plans["prod"]
 
 
 def calls_of_wire() -> dict[str, set[str]]:

@@ -16,26 +16,14 @@ from functions.settings import read_settings as read_functions
 from infra.tools import plan_check
 from infra.tools.plan_check import Plan
 from relay.settings import read_settings as read_relay
-from tests.terraform import INTEGRATIONS, ROOT, SECRETS, Variables, Workspace
+from tests.terraform import PROFILES, ROOT, SECRETS, Variables, Workspace
 from vchat.config import EMULATORS, ConfigError
 from vchat.idleness import Idleness
 
+pytestmark = pytest.mark.xdist_group("terraform")
+
 PRICES = json.loads((ROOT / "infra" / "prices.json").read_text())
 GOLDEN = Path(__file__).parent / "golden"
-PROFILES = {
-    "dev": ("dev",),
-    "prod": ("prod",),
-    "full": (
-        "prod",
-        '-var=redis={mode="memorystore"}',
-        '-var=network={cidr="10.8.0.0/26"}',
-        "-var=domain=chat.example.com",
-        '-var=alerts={emails=["you@example.com"],topic=true}',
-        f"-var=integrations={INTEGRATIONS}",
-        "-var=doze={hidden_s=120,idle_s=600,away_s=3600,kick_idle=true}",
-        '-var=budget={billing_account="012345-6789AB-CDEF01",amount=20}',
-    ),
-}
 # What only one machine needs, or a relay that something scrapes: never in this deployment.
 LOCAL_SETTINGS = {
     *EMULATORS,
@@ -45,20 +33,6 @@ LOCAL_SETTINGS = {
     "VCHAT_METRICS_TOKEN",
     "VROID_HUB_URL",
 }
-
-
-@pytest.fixture(scope="session", name="workspace")
-def _workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return Workspace(tmp_path_factory.mktemp("terraform"))
-
-
-@pytest.fixture(scope="session", name="plans")
-def _plans(workspace: Workspace) -> dict[str, Plan]:
-    without_redis = {name: value for name, value in SECRETS.items() if name != "REDIS_URL"}
-    return {
-        name: workspace.plan(*words, secrets=without_redis if name == "full" else None)
-        for name, words in PROFILES.items()
-    }
 
 
 @pytest.fixture(params=PROFILES, name="profile")

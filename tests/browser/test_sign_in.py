@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
+from tests.browser.visitors import Visitor
 from tests.components import free_port
 from tests.fakes.vroid_hub import CLIENT_ID, CLIENT_SECRET, SOMEBODY_ELSE, FakeHub
 from tests.http_api import serving
 from tests.processes import ROOT, local
-from tests.visitors import Visitor
 from vchat.vault import new_vault_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from playwright.async_api import Page, Route
 
+from tests.browser.visitors import choose
 from tests.components import need
 from tests.fakes.livekit import KEY, SECRET, webhook
 from tests.processes import local
-from tests.visitors import choose
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

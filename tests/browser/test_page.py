@@ -11,9 +11,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 
 from demo.tailor.looks import LOOKS
+from tests.browser.visitors import Visitor, choose
 from tests.components import need
 from tests.processes import ROOT, local
-from tests.visitors import Visitor, choose
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 _LOOK_S = 0.1
