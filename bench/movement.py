@@ -23,8 +23,8 @@ from typing import Any
 from playwright.async_api import Browser, async_playwright
 
 from bench.report import machine
-from tests.processes import local
 from tests.browser.visitors import Visitor
+from tests.processes import local
 
 STEP_M = 0.01
 HELD_S, STILL_S = 0.8, (0.6, 0.9)
