@@ -2,12 +2,19 @@
 
 import asyncio
 
-from redis.asyncio import Redis
+from adapters.redis_library import Redis
 
 SWEEP_S = 30.0
 
 
-async def forget_expired(redis: "Redis") -> None:
+def embedded_redis() -> Redis:
+    """A server of one's own, empty, that ends with the process."""
+    from fakeredis import FakeAsyncRedis  # only after redis-py was loaded in our way
+
+    return FakeAsyncRedis()
+
+
+async def forget_expired(redis: Redis) -> None:
     """Free for ever what has expired.
 
     A Redis server does that by itself; fakeredis only looks at a key when somebody asks for it, and

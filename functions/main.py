@@ -90,9 +90,9 @@ def _redis(settings: Settings) -> "Redis":
         from adapters.state_redis import connect
 
         return connect(settings.redis_url)
-    from fakeredis import FakeAsyncRedis
+    from adapters.embedded_redis import embedded_redis
 
-    return FakeAsyncRedis()
+    return embedded_redis()
 
 
 def _bus(settings: Settings) -> Bus:

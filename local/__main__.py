@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 import uvloop
-from fakeredis import FakeAsyncRedis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
 from adapters.bus_memory import InProcessBus
-from adapters.embedded_redis import forget_expired
+from adapters.embedded_redis import embedded_redis, forget_expired
 from adapters.keys_file import open_ring
 from adapters.matching_redis import RedisQueue
 from adapters.providers import hub_access, identity_providers, voice
@@ -80,7 +79,7 @@ def compose(settings: Settings, port: int) -> tuple[Starlette, Relay, list[_Open
     relay_url = f"ws://localhost:{port}"
     ring = open_ring(settings.data / "keys.json")
     store = SqliteStore(settings.data / "vchat.db")
-    redis = FakeAsyncRedis()
+    redis = embedded_redis()
     state = RedisState(redis)
     queue = RedisQueue(redis)
     bus = InProcessBus()

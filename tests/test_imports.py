@@ -17,6 +17,7 @@ _OTHERS = [
     "sse_starlette",
 ]
 HEAVY = {
+    "local.__main__": [*_CLOUD, "livekit", "opentelemetry", "prometheus_client"],
     "relay.__main__": [*_CLOUD, *_OTHERS],
     "relay.app": [*_CLOUD, *_OTHERS, "redis", "httpx", "uvicorn"],
     "vchat.ticks": ["starlette", "uvicorn", "asyncio", "cryptography", "vchat.pose"],
