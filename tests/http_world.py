@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import functions_framework.aio
 import pytest
 from fakeredis import FakeAsyncRedis
 from starlette.applications import Starlette
@@ -91,6 +90,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 def framework_app(target: str, services: Services, monkeypatch, folder: Path) -> ASGIApp:
     """A target as functions-framework loads it, with our services in place of its own."""
+    import functions_framework.aio  # brings all of Flask, and few tests come here
+
     for name, value in environment(folder).items():
         monkeypatch.setenv(name, value)
     for name in ("handlers", "level", "propagate"):  # loading the source changes them: put back

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import jwt
 import pytest
-from livekit import api
 
 from adapters.voice_livekit import LiveKit
 from tests.fakes.livekit import KEY, SECRET, webhook
@@ -39,6 +38,8 @@ def speaker(role: Role = Role.MEMBER, *, muted: bool = False) -> Speaker:
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("muted", [False, True])
 def test_the_official_verifier_reads_the_least_that_a_role_needs(role, muted):
+    from livekit import api  # slow to import, and every worker would
+
     claims = api.TokenVerifier(KEY, SECRET).verify(
         VOICE.token(speaker(role, muted=muted), now=time.time())
     )

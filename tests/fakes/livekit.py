@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-from livekit import api
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,10 +18,12 @@ from starlette.routing import Route
 
 KEY, SECRET = "APItest", "secret-for-tests-only-0123456789abcdef"
 _METHODS = {
-    "RemoveParticipant": (api.RoomParticipantIdentity, api.RemoveParticipantResponse),
-    "UpdateParticipant": (api.UpdateParticipantRequest, api.ParticipantInfo),
-    "DeleteRoom": (api.DeleteRoomRequest, api.DeleteRoomResponse),
+    "RemoveParticipant": ("RoomParticipantIdentity", "RemoveParticipantResponse"),
+    "UpdateParticipant": ("UpdateParticipantRequest", "ParticipantInfo"),
+    "DeleteRoom": ("DeleteRoomRequest", "DeleteRoomResponse"),
 }
+"""What is asked and what is answered, as `livekit.api` names it. That is slow to import, and many
+have a LiveKit here to whom nobody speaks."""
 
 
 @dataclass
@@ -38,6 +39,8 @@ class FakeLiveKit:
         return Starlette(routes=[Route(path, self._answer, methods=["POST"])])
 
     async def _answer(self, request: Request) -> Response:
+        from livekit import api
+
         method = request.path_params["method"]
         if method not in _METHODS:
             return _error("bad_route", 404)
@@ -45,7 +48,8 @@ class FakeLiveKit:
             return _error("malformed", 400)
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         claims = api.TokenVerifier(KEY, SECRET).verify(token)
-        wanted = _METHODS[method][0].FromString(await request.body())
+        asked, answered = (getattr(api, name) for name in _METHODS[method])
+        wanted = asked.FromString(await request.body())
         grants = claims.video
         if method == "DeleteRoom":
             allowed = grants is not None and grants.room_create
@@ -58,12 +62,13 @@ class FakeLiveKit:
         self.asked.append((method, MessageToDict(wanted, preserving_proto_field_name=True)))
         if self.absent:
             return _error("not_found", 404)
-        answer = _METHODS[method][1]().SerializeToString()
-        return Response(answer, media_type="application/protobuf")
+        return Response(answered().SerializeToString(), media_type="application/protobuf")
 
 
 def webhook(event: str, event_id: str, **more: Any) -> tuple[bytes, str]:
     """A webhook's body and Authorization, signed by LiveKit's own library."""
+    from livekit import api
+
     body = json.dumps({"event": event, "id": event_id, **more}).encode()
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
     return body, api.AccessToken(KEY, SECRET).with_sha256(digest).to_jwt()
