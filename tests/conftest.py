@@ -45,8 +45,8 @@ _FIRST = (
     "test_lobby.py",
     "test_fuzz.py",
 )
-"""The groups that take longest begin, such as wait beside such as reckon: at the end no worker is
-left alone with one."""
+"""The groups that take longest come first, such as wait among such as do not: in the end no worker
+is left alone with one."""
 
 
 def _group(item: pytest.Item) -> str:
