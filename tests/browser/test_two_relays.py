@@ -12,11 +12,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_two_browsers_on_two_relays_see_each_other_and_lose_nothing_with_one(cloud, arrive):
     addresses = {name: f"ws://localhost:{name.rpartition('-')[2]}" for name in cloud.relays}
     lost, kept = addresses
-    aya, ben = await arrive("light"), await arrive()
+    aya, ben = await arrive("light", apart=True), await arrive("light", apart=True)
     await aya.come(f"{cloud.url}/?avoid={addresses[kept]}", "Aya")
     room = aya.page.url.partition("#")[2]
     await ben.come(f"{cloud.url}/?avoid={addresses[lost]}#{room}", "Ben")
-    await asyncio.gather(aya.sees(2), ben.knows(2))
+    await asyncio.gather(aya.sees(2), ben.sees(2))
     for one in (aya, ben):
         people = one.page.get_by_test_id("people-list")
         for relay in (lost, kept):
